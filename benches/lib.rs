@@ -1,0 +1,1 @@
+//! Criterion benchmarks of the BustAPI crates; one file per question, see `Cargo.toml`.

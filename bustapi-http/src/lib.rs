@@ -1,0 +1,1 @@
+//! Messages of HTTP and their syntax.
