@@ -1,0 +1,154 @@
+"""Names for the types that cross the package's border.
+
+Aliases for what applications hand in (views, hooks, handlers) and what views
+hand back, and the protocol that a natively parsed request fulfils. The aliases
+are real objects, because applications import them at run time; nothing here
+does any work.
+"""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import typing as t
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication  # noqa: F401 named in a string below
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.datastructures import Headers  # noqa: F401 named in a string below
+    from werkzeug.sansio.response import Response  # noqa: F401 named in a string below
+
+# --- what a view returns -------------------------------------------------
+
+# A body, or a finished response. `Mapping` and not `dict`, so that a TypedDict
+# is accepted; at run time only a dict becomes JSON.
+ResponseValue = t.Union[
+    "Response",
+    str,
+    bytes,
+    list[t.Any],
+    t.Mapping[str, t.Any],
+    t.Iterator[str],
+    t.Iterator[bytes],
+    cabc.AsyncIterable[str],
+    cabc.AsyncIterable[bytes],
+]
+
+# The value of one header; a sequence repeats the header.
+HeaderValue = t.Union[str, list[str], tuple[str, ...]]
+
+HeadersValue = t.Union[
+    "Headers",
+    t.Mapping[str, HeaderValue],
+    t.Sequence[tuple[str, HeaderValue]],
+]
+
+# A body alone or with status and headers, or any WSGI application.
+ResponseReturnValue = t.Union[
+    ResponseValue,
+    tuple[ResponseValue, HeadersValue],
+    tuple[ResponseValue, int],
+    tuple[ResponseValue, int, HeadersValue],
+    "WSGIApplication",
+]
+
+# A type variable and not the class: a hook annotated with a subclass of the
+# response must be accepted where the base is expected.
+ResponseClass = t.TypeVar("ResponseClass", bound="Response")
+
+# --- what an application registers ---------------------------------------
+
+# `None` keys what belongs to the app, a string what belongs to a blueprint.
+AppOrBlueprintKey = t.Optional[str]
+
+RouteCallable = t.Union[
+    t.Callable[..., ResponseReturnValue],
+    t.Callable[..., t.Awaitable[ResponseReturnValue]],
+]
+BeforeFirstRequestCallable = t.Union[
+    t.Callable[[], None],
+    t.Callable[[], t.Awaitable[None]],
+]
+BeforeRequestCallable = t.Union[
+    t.Callable[[], t.Optional[ResponseReturnValue]],
+    t.Callable[[], t.Awaitable[t.Optional[ResponseReturnValue]]],
+]
+AfterRequestCallable = t.Union[
+    t.Callable[[ResponseClass], ResponseClass],
+    t.Callable[[ResponseClass], t.Awaitable[ResponseClass]],
+]
+TeardownCallable = t.Union[
+    t.Callable[[t.Optional[BaseException]], None],
+    t.Callable[[t.Optional[BaseException]], t.Awaitable[None]],
+]
+# `Any` for the exception: a handler names the class it handles, and one function
+# may be registered for several classes.
+ErrorHandlerCallable = t.Union[
+    t.Callable[[t.Any], ResponseReturnValue],
+    t.Callable[[t.Any], t.Awaitable[ResponseReturnValue]],
+]
+ShellContextProcessorCallable = t.Callable[[], dict[str, t.Any]]
+TemplateContextProcessorCallable = t.Union[
+    t.Callable[[], dict[str, t.Any]],
+    t.Callable[[], t.Awaitable[dict[str, t.Any]]],
+]
+TemplateFilterCallable = t.Callable[..., t.Any]
+TemplateGlobalCallable = t.Callable[..., t.Any]
+TemplateTestCallable = t.Callable[..., bool]
+URLDefaultCallable = t.Callable[[str, dict[str, t.Any]], None]
+URLValuePreprocessorCallable = t.Callable[
+    [t.Optional[str], t.Optional[dict[str, t.Any]]], None
+]
+
+
+# --- what the native server hands over -----------------------------------
+
+
+class RawRequest(t.Protocol):
+    """A request as the native server parsed it.
+
+    Reading an attribute costs a conversion, so that :class:`bustapi.Request`
+    keeps what it has read once.
+    """
+
+    @property
+    def method(self) -> str:
+        """The request method, as sent."""
+        ...
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        ...
+
+    @property
+    def server(self) -> tuple[str, int | None]:
+        """Host and port of the listener; the path and ``None`` for a Unix socket."""
+        ...
+
+    @property
+    def root_path(self) -> str:
+        """The prefix that the app is mounted under, decoded."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The path below :attr:`root_path`, percent-decoded as UTF-8."""
+        ...
+
+    @property
+    def query_string(self) -> bytes:
+        """What follows the first ``?``, undecoded."""
+        ...
+
+    @property
+    def remote_addr(self) -> str | None:
+        """The peer's address without port; ``None`` when it has none."""
+        ...
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Header names and values in the order of arrival, repeats included."""
+        ...
+
+    def environ(self) -> WSGIEnvironment:
+        """The request as a WSGI environ (PEP 3333) with ``wsgi.input``."""
+        ...
