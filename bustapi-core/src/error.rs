@@ -1,0 +1,41 @@
+//! What can go wrong before a request is answered.
+
+use std::io;
+
+/// Why a server could not start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The address could not be listened on: in use, not permitted, or not of this machine.
+    #[error("cannot listen on `{address}`: {source}")]
+    Bind {
+        /// The address as configured.
+        address: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The asynchronous runtime could not be made.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(io::Error),
+    /// The listening socket failed for good while serving.
+    #[error("cannot accept connections: {0}")]
+    Accept(io::Error),
+    /// The signal handlers could not be installed.
+    #[error("cannot install signal handlers: {0}")]
+    Signal(io::Error),
+}
+
+/// Why a request's body could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// More bytes came than the limit allows; answers 413.
+    #[error("the body is longer than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The client closed the connection or broke the message framing; answers 400.
+    #[error("the body broke off: {0}")]
+    Broken(#[from] hyper::Error),
+}

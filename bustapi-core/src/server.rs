@@ -1,0 +1,138 @@
+//! A server: listeners, connections, and an orderly end.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bustapi_http::{ConnInfo, Scheme};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::config::Config;
+use crate::connection::{Shared, protocol, serve};
+use crate::dispatch::Dispatcher;
+use crate::error::ServerError;
+use crate::listener::Listener;
+use crate::stream::{Stream, peers};
+use crate::watch::{TICK, Watch};
+
+/// Serves requests that come on a listener.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    dispatcher: Arc<Dispatcher>,
+}
+
+impl Server {
+    /// A server with these limits, whose requests go to `dispatcher`.
+    #[must_use]
+    pub fn new(config: Config, dispatcher: Dispatcher) -> Self {
+        Self {
+            config,
+            dispatcher: Arc::new(dispatcher),
+        }
+    }
+
+    /// Makes a runtime on this thread and serves until `shutdown` completes and the open
+    /// requests are done, or the drain time is over.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Runtime`] where the system gives no event queue, and
+    /// [`ServerError::Accept`] where the listener cannot be used.
+    pub fn run<S>(self, listener: Listener, start: impl FnOnce() -> S) -> Result<(), ServerError>
+    where
+        S: Future<Output = ()>,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            // Sockets are looked at less often than tokio's 61 tasks when many are ready:
+            // each look is a system call.
+            .event_interval(128)
+            .build()
+            .map_err(ServerError::Runtime)?;
+        let result = runtime.block_on(async {
+            let shutdown = start();
+            self.serve(listener, shutdown).await
+        });
+        // Threads that still wait for a disk must not hold up the end of the process.
+        runtime.shutdown_background();
+        result
+    }
+
+    /// Serves on the current runtime until `shutdown` completes and the open requests are
+    /// done, or the drain time is over.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Accept`] where the listener cannot be used.
+    pub async fn serve(
+        self,
+        listener: Listener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServerError> {
+        let drain_timeout = self.config.drain_timeout;
+        let watch = Arc::new(Watch::new(&self.config));
+        let ticking = tokio::spawn(tick(Arc::clone(&watch)));
+        let mut shutdown = std::pin::pin!(shutdown);
+        tokio::select! {
+            result = self.accept(listener, Arc::clone(&watch)) => result?,
+            () = &mut shutdown => {}
+        }
+        watch.drain();
+        let deadline = Instant::now() + drain_timeout;
+        while watch.count() > 0 && Instant::now() < deadline {
+            sleep(TICK / 10).await;
+        }
+        if watch.count() > 0 {
+            crate::fault::log(&format!(
+                "{} connections were still busy at the end of the drain time",
+                watch.count()
+            ));
+        }
+        ticking.abort();
+        Ok(())
+    }
+
+    async fn accept(self, listener: Listener, watch: Arc<Watch>) -> Result<(), ServerError> {
+        let acceptor = listener.into_acceptor().map_err(ServerError::Accept)?;
+        let places = Arc::new(Semaphore::new(self.config.max_connections));
+        let builder = protocol(&self.config);
+        let shared = Arc::new(Shared {
+            config: self.config,
+            dispatcher: self.dispatcher,
+        });
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return Ok(());
+            };
+            let socket = acceptor.accept().await;
+            let Ok((remote, local)) = peers(&socket) else {
+                continue;
+            };
+            let info = ConnInfo {
+                remote,
+                local,
+                scheme: Scheme::Http,
+            };
+            let watched = watch.admit();
+            let stream = Stream {
+                socket,
+                state: Arc::clone(&watched.state),
+            };
+            let connection = serve(&builder, stream, info, watched, Arc::clone(&shared));
+            tokio::spawn(async move {
+                connection.await;
+                drop(place);
+            });
+        }
+    }
+}
+
+async fn tick(watch: Arc<Watch>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        watch.tick();
+    }
+}
