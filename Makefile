@@ -21,7 +21,7 @@ CRATES := bustapi-router bustapi-http bustapi-core bustapi-py
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find $(CRATES) -name '*.rs' -o -name 'Cargo.toml')
 PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
 
-.PHONY: setup run test test-fast fmt fmt-check lint lint-rust lint-python types deps \
+.PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-python types deps \
         test-rust test-python test-python-fast conformance conformance-short differential \
         bench bench-server bench-peers fuzz fuzz-build load docs docs-rust docs-guide \
         ci msrv wheel clean help
@@ -50,6 +50,8 @@ $(VENV)/.tools: $(VENV)/.run
 $(VENV)/.extension: $(RUST_SOURCES) $(VENV)/.run
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/maturin develop --release
 	@touch $@
+
+tools: $(VENV)/.tools
 
 setup: $(VENV)/.extension $(VENV)/.tools
 

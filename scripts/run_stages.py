@@ -25,7 +25,7 @@ class Stage:
     needs: str | None = None
 
 
-TOOLS = ".venv/.tools"
+TOOLS = "tools"
 SETUP = "setup"
 
 STAGES = (
