@@ -31,9 +31,7 @@ class ConfigAttribute(t.Generic[T]):
         what is assigned goes into the config unchanged.
     """
 
-    def __init__(
-        self, name: str, get_converter: t.Callable[[t.Any], T] | None = None
-    ) -> None:
+    def __init__(self, name: str, get_converter: t.Callable[[t.Any], T] | None = None) -> None:
         self.__name__ = name
         self.get_converter = get_converter
 
@@ -144,9 +142,7 @@ class Config(dict[str, t.Any]):
 
         return True
 
-    def from_pyfile(
-        self, filename: str | os.PathLike[str], silent: bool = False
-    ) -> bool:
+    def from_pyfile(self, filename: str | os.PathLike[str], silent: bool = False) -> bool:
         """Run a Python file and take its upper-case names.
 
         :param filename: absolute, or relative to the root path.
@@ -222,9 +218,7 @@ class Config(dict[str, t.Any]):
 
         return self.from_mapping(mapping)
 
-    def from_mapping(
-        self, mapping: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any
-    ) -> bool:
+    def from_mapping(self, mapping: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> bool:
         """Update from a mapping and keyword arguments, upper-case keys only.
 
         :return: ``True``.

@@ -11,25 +11,24 @@ last time.
 
 from __future__ import annotations
 
-import contextvars
 import sys
 import typing as t
 from functools import update_wrapper
-from types import TracebackType
 
 from werkzeug.exceptions import HTTPException
 
-from . import typing as ft
-from .globals import _cv_app
-from .globals import _cv_request
+from .globals import _cv_app, _cv_request
 from .request import Request
-from .signals import appcontext_popped
-from .signals import appcontext_pushed
+from .signals import appcontext_popped, appcontext_pushed
 
 if t.TYPE_CHECKING:
+    import contextvars
+    from types import TracebackType
+
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.routing import MapAdapter
 
+    from . import typing as ft
     from .app import Flask
     from .sessions import SessionMixin
 
@@ -189,9 +188,7 @@ class AppContext:
             _cv_app.reset(self._cv_tokens.pop())
 
         if current is not self:
-            raise AssertionError(
-                f"Popped wrong app context. ({current!r} instead of {self!r})"
-            )
+            raise AssertionError(f"Popped wrong app context. ({current!r} instead of {self!r})")
 
         appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
@@ -245,9 +242,7 @@ class RequestContext:
         self._after_request_functions: list[ft.AfterRequestCallable[t.Any]] = []
         # One for each push that was not popped yet, with the app context that the
         # push brought along.
-        self._cv_tokens: list[
-            tuple[contextvars.Token[RequestContext], AppContext | None]
-        ] = []
+        self._cv_tokens: list[tuple[contextvars.Token[RequestContext], AppContext | None]] = []
 
     def copy(self) -> RequestContext:
         """Make a context for the same request and session, to be pushed elsewhere."""

@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from .sansio.scaffold import Scaffold
 
 # A template's source, its file name if it has one, and a test for being up to date.
-TemplateSource = tuple[str, t.Optional[str], t.Optional[t.Callable[[], bool]]]
+TemplateSource = tuple[str, str | None, t.Callable[[], bool] | None]
 
 
 def attach_enctype_error_multidict(request: Request) -> None:
@@ -76,12 +76,12 @@ def explain_template_loading_attempts(
     blueprint = request_ctx.request.blueprint if request_ctx else None
 
     if found != 1 and blueprint is not None:
-        lines += [
+        lines.append(
             "  The template was looked up from an endpoint that belongs"
-            f" to the blueprint {blueprint!r}.",
-            "  Maybe you did not place a template in the right folder?",
-            "  See https://flask.palletsprojects.com/blueprints/#templates",
-        ]
+            f" to the blueprint {blueprint!r}."
+        )
+        lines.append("  Maybe you did not place a template in the right folder?")
+        lines.append("  See https://flask.palletsprojects.com/blueprints/#templates")
 
     app.logger.info("\n".join(lines))
 

@@ -40,15 +40,14 @@ class DebugFilesKeyError(KeyError, AssertionError):
         if sent:
             names = ", ".join(map(repr, sent))
             self.msg += (
-                "\n\nThe browser instead transmitted some file names. "
-                f"This was submitted: {names}"
+                f"\n\nThe browser instead transmitted some file names. This was submitted: {names}"
             )
 
     def __str__(self) -> str:
         return self.msg
 
 
-class FormDataRoutingRedirect(AssertionError):
+class FormDataRoutingRedirect(AssertionError):  # noqa: N818 Flask's name
     """Routing would redirect a request with a body, which browsers then drop.
 
     Raised unless the method is GET, HEAD or OPTIONS, or the status is 307 or 308.

@@ -18,9 +18,7 @@ from werkzeug.local import LocalProxy
 
 if t.TYPE_CHECKING:
     from .app import Flask
-    from .ctx import _AppCtxGlobals
-    from .ctx import AppContext
-    from .ctx import RequestContext
+    from .ctx import AppContext, RequestContext, _AppCtxGlobals
     from .request import Request
     from .sessions import SessionMixin
 

@@ -9,24 +9,20 @@ import importlib.util
 import os
 import sys
 import typing as t
-from datetime import datetime
 from functools import update_wrapper
 
 import werkzeug.utils
 from werkzeug.exceptions import abort as _werkzeug_abort
-from werkzeug.wrappers import Response as BaseResponse
 
-from .globals import _cv_app
-from .globals import _cv_request
-from .globals import current_app
-from .globals import request
-from .globals import request_ctx
-from .globals import session
+from .globals import _cv_app, _cv_request, current_app, request, request_ctx, session
 from .signals import message_flashed
 
 if t.TYPE_CHECKING:
-    from .ctx import AppContext
-    from .ctx import RequestContext
+    from datetime import datetime
+
+    from werkzeug.wrappers import Response as BaseResponse
+
+    from .ctx import AppContext, RequestContext
     from .response import Response
 
 # What an environment variable holds when it says no.
@@ -176,7 +172,9 @@ def url_for(
 
 
 def redirect(
-    location: str, code: int = 302, Response: type[BaseResponse] | None = None
+    location: str,
+    code: int = 302,
+    Response: type[BaseResponse] | None = None,  # noqa: N803 Flask's name
 ) -> BaseResponse:
     """Make a redirect by the current app's ``redirect``, or Werkzeug's without app.
 
@@ -227,9 +225,7 @@ def flash(message: str, category: str = "message") -> None:
     flashes.append((category, message))
     session["_flashes"] = flashes
     app = current_app._get_current_object()  # type: ignore[attr-defined] # it is a proxy
-    message_flashed.send(
-        app, _async_wrapper=app.ensure_sync, message=message, category=category
-    )
+    message_flashed.send(app, _async_wrapper=app.ensure_sync, message=message, category=category)
 
 
 def get_flashed_messages(
@@ -279,7 +275,7 @@ def send_file(
     conditional: bool = True,
     etag: bool | str = True,
     last_modified: datetime | int | float | None = None,
-    max_age: None | (int | t.Callable[[str | None], int | None]) = None,
+    max_age: int | t.Callable[[str | None], int | None] | None = None,
 ) -> Response:
     """Answer with a file.
 

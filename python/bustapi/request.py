@@ -17,8 +17,7 @@ from __future__ import annotations
 import typing as t
 
 from werkzeug.datastructures import EnvironHeaders
-from werkzeug.exceptions import BadRequest
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Request as RequestBase
 
 from . import json
@@ -63,9 +62,7 @@ class _RawAttribute(t.Generic[T]):
         if raw is None:
             # What Python says for an attribute that nobody assigned, as happens
             # within a subclass's `__init__` before it calls this class's.
-            raise AttributeError(
-                f"{type(obj).__name__!r} object has no attribute {self.name!r}"
-            )
+            raise AttributeError(f"{type(obj).__name__!r} object has no attribute {self.name!r}")
 
         value = self.compute(obj, raw)
         obj.__dict__[self.name] = value

@@ -11,11 +11,9 @@ from __future__ import annotations
 import collections.abc as c
 import hashlib
 import typing as t
-from datetime import datetime
-from datetime import timezone
+from datetime import datetime, timezone
 
-from itsdangerous import BadSignature
-from itsdangerous import URLSafeTimedSerializer
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.datastructures import CallbackDict
 
 from .json.tag import TaggedJSONSerializer
@@ -166,9 +164,7 @@ class SessionInterface:
         """
         raise NotImplementedError()
 
-    def save_session(
-        self, app: Flask, session: SessionMixin, response: Response
-    ) -> None:
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Save the session with the response; called before the context is popped.
 
         Null sessions do not come here.
@@ -236,9 +232,7 @@ class SecureCookieSessionInterface(SessionInterface):
         except BadSignature:
             return self.session_class()
 
-    def save_session(
-        self, app: Flask, session: SessionMixin, response: Response
-    ) -> None:
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Set the cookie if need be; delete that of a session that was emptied."""
         if session.accessed:
             response.vary.add("Cookie")

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from jinja2 import BaseLoader
+from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as BaseEnvironment
-from jinja2 import Template
-from jinja2 import TemplateNotFound
 
 from .debughelpers import explain_template_loading_attempts
-from .globals import _cv_app
-from .globals import _cv_request
-from .globals import current_app
-from .globals import request
+from .globals import _cv_app, _cv_request, current_app, request
 from .helpers import stream_with_context
-from .signals import before_render_template
-from .signals import template_rendered
+from .signals import before_render_template, template_rendered
 
 if t.TYPE_CHECKING:
     from .app import Flask
@@ -123,9 +117,7 @@ class DispatchingJinjaLoader(BaseLoader):
         return list(names)
 
 
-def _begin_rendering(
-    app: Flask, template: Template, context: dict[str, t.Any]
-) -> None:
+def _begin_rendering(app: Flask, template: Template, context: dict[str, t.Any]) -> None:
     """Complete the context and send the signal; the caller's values win."""
     app.update_template_context(context)
     before_render_template.send(
@@ -134,9 +126,7 @@ def _begin_rendering(
 
 
 def _end_rendering(app: Flask, template: Template, context: dict[str, t.Any]) -> None:
-    template_rendered.send(
-        app, _async_wrapper=app.ensure_sync, template=template, context=context
-    )
+    template_rendered.send(app, _async_wrapper=app.ensure_sync, template=template, context=context)
 
 
 def _render(app: Flask, template: Template, context: dict[str, t.Any]) -> str:
@@ -146,9 +136,7 @@ def _render(app: Flask, template: Template, context: dict[str, t.Any]) -> str:
     return text
 
 
-def _stream(
-    app: Flask, template: Template, context: dict[str, t.Any]
-) -> t.Iterator[str]:
+def _stream(app: Flask, template: Template, context: dict[str, t.Any]) -> t.Iterator[str]:
     _begin_rendering(app, template, context)
 
     def generate() -> t.Iterator[str]:

@@ -12,10 +12,12 @@ import collections.abc as cabc
 import typing as t
 
 if t.TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication  # noqa: F401 named in a string below
-    from _typeshed.wsgi import WSGIEnvironment
-    from werkzeug.datastructures import Headers  # noqa: F401 named in a string below
-    from werkzeug.sansio.response import Response  # noqa: F401 named in a string below
+    from _typeshed.wsgi import (
+        WSGIApplication,
+        WSGIEnvironment,
+    )
+    from werkzeug.datastructures import Headers
+    from werkzeug.sansio.response import Response
 
 # --- what a view returns -------------------------------------------------
 
@@ -34,7 +36,7 @@ ResponseValue = t.Union[
 ]
 
 # The value of one header; a sequence repeats the header.
-HeaderValue = t.Union[str, list[str], tuple[str, ...]]
+HeaderValue = str | list[str] | tuple[str, ...]
 
 HeadersValue = t.Union[
     "Headers",
@@ -58,46 +60,37 @@ ResponseClass = t.TypeVar("ResponseClass", bound="Response")
 # --- what an application registers ---------------------------------------
 
 # `None` keys what belongs to the app, a string what belongs to a blueprint.
-AppOrBlueprintKey = t.Optional[str]
+AppOrBlueprintKey = str | None
 
-RouteCallable = t.Union[
-    t.Callable[..., ResponseReturnValue],
-    t.Callable[..., t.Awaitable[ResponseReturnValue]],
-]
-BeforeFirstRequestCallable = t.Union[
-    t.Callable[[], None],
-    t.Callable[[], t.Awaitable[None]],
-]
-BeforeRequestCallable = t.Union[
-    t.Callable[[], t.Optional[ResponseReturnValue]],
-    t.Callable[[], t.Awaitable[t.Optional[ResponseReturnValue]]],
-]
-AfterRequestCallable = t.Union[
-    t.Callable[[ResponseClass], ResponseClass],
-    t.Callable[[ResponseClass], t.Awaitable[ResponseClass]],
-]
-TeardownCallable = t.Union[
-    t.Callable[[t.Optional[BaseException]], None],
-    t.Callable[[t.Optional[BaseException]], t.Awaitable[None]],
-]
+RouteCallable = (
+    t.Callable[..., ResponseReturnValue] | t.Callable[..., t.Awaitable[ResponseReturnValue]]
+)
+BeforeFirstRequestCallable = t.Callable[[], None] | t.Callable[[], t.Awaitable[None]]
+BeforeRequestCallable = (
+    t.Callable[[], ResponseReturnValue | None]
+    | t.Callable[[], t.Awaitable[ResponseReturnValue | None]]
+)
+AfterRequestCallable = (
+    t.Callable[[ResponseClass], ResponseClass]
+    | t.Callable[[ResponseClass], t.Awaitable[ResponseClass]]
+)
+TeardownCallable = (
+    t.Callable[[BaseException | None], None] | t.Callable[[BaseException | None], t.Awaitable[None]]
+)
 # `Any` for the exception: a handler names the class it handles, and one function
 # may be registered for several classes.
-ErrorHandlerCallable = t.Union[
-    t.Callable[[t.Any], ResponseReturnValue],
-    t.Callable[[t.Any], t.Awaitable[ResponseReturnValue]],
-]
+ErrorHandlerCallable = (
+    t.Callable[[t.Any], ResponseReturnValue] | t.Callable[[t.Any], t.Awaitable[ResponseReturnValue]]
+)
 ShellContextProcessorCallable = t.Callable[[], dict[str, t.Any]]
-TemplateContextProcessorCallable = t.Union[
-    t.Callable[[], dict[str, t.Any]],
-    t.Callable[[], t.Awaitable[dict[str, t.Any]]],
-]
+TemplateContextProcessorCallable = (
+    t.Callable[[], dict[str, t.Any]] | t.Callable[[], t.Awaitable[dict[str, t.Any]]]
+)
 TemplateFilterCallable = t.Callable[..., t.Any]
 TemplateGlobalCallable = t.Callable[..., t.Any]
 TemplateTestCallable = t.Callable[..., bool]
 URLDefaultCallable = t.Callable[[str, dict[str, t.Any]], None]
-URLValuePreprocessorCallable = t.Callable[
-    [t.Optional[str], t.Optional[dict[str, t.Any]]], None
-]
+URLValuePreprocessorCallable = t.Callable[[str | None, dict[str, t.Any] | None], None]
 
 
 # --- what the native server hands over -----------------------------------

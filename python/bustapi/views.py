@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import typing as t
 
-from . import typing as ft
-from .globals import current_app
-from .globals import request
+from .globals import current_app, request
 
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+if t.TYPE_CHECKING:
+    from . import typing as ft
 
-http_method_funcs = frozenset(
-    {"get", "post", "head", "options", "delete", "put", "trace", "patch"}
-)
+http_method_funcs = frozenset({"get", "post", "head", "options", "delete", "put", "trace", "patch"})
 
 
 class View:
@@ -55,9 +52,7 @@ class View:
         raise NotImplementedError()
 
     @classmethod
-    def as_view(
-        cls, name: str, *class_args: t.Any, **class_kwargs: t.Any
-    ) -> ft.RouteCallable:
+    def as_view(cls, name: str, *class_args: t.Any, **class_kwargs: t.Any) -> ft.RouteCallable:
         """Make a view function of the class.
 
         :param name: the function's name, and so its default endpoint.
@@ -142,8 +137,6 @@ class MethodView(View):
         return _call(method, kwargs)
 
 
-def _call(
-    function: t.Callable[..., t.Any], kwargs: dict[str, t.Any]
-) -> ft.ResponseReturnValue:
+def _call(function: t.Callable[..., t.Any], kwargs: dict[str, t.Any]) -> ft.ResponseReturnValue:
     """Call a function that may be a coroutine function, as the app runs those."""
     return t.cast("ft.ResponseReturnValue", current_app.ensure_sync(function)(**kwargs))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .request import Request as Request
-from .request import RequestBase as RequestBase
-from .response import Response as Response
-from .response import ResponseBase as ResponseBase
+from werkzeug.wrappers import Request as RequestBase
+from werkzeug.wrappers import Response as ResponseBase
+
+from .request import Request
+from .response import Response
+
+__all__ = ["Request", "RequestBase", "Response", "ResponseBase"]

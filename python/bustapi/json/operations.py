@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ..globals import current_app
+from bustapi.globals import current_app
+
 from .provider import _default
 
 if t.TYPE_CHECKING:
-    from ..response import Response
+    from bustapi.response import Response
 
 
 def dumps(obj: t.Any, **kwargs: t.Any) -> str:

@@ -19,7 +19,7 @@ from werkzeug.http import http_date
 if t.TYPE_CHECKING:
     from werkzeug.sansio.response import Response
 
-    from ..sansio.app import App
+    from bustapi.sansio.app import App
 
 
 class JSONProvider:
@@ -59,9 +59,7 @@ class JSONProvider:
         """
         return self.loads(fp.read(), **kwargs)
 
-    def _prepare_response_obj(
-        self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]
-    ) -> t.Any:
+    def _prepare_response_obj(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> t.Any:
         """Turn the arguments of :meth:`response` into the one value to write."""
         if args and kwargs:
             raise TypeError("app.json.response() takes either args or kwargs, not both")
@@ -172,8 +170,6 @@ class DefaultJSONProvider(JSONProvider):
         if compact is None:
             compact = not self._app.debug
 
-        layout: dict[str, t.Any] = (
-            {"indent": 2} if compact is False else {"separators": (",", ":")}
-        )
+        layout: dict[str, t.Any] = {"indent": 2} if compact is False else {"separators": (",", ":")}
         text = self.dumps(value, **layout)
         return self._app.response_class(f"{text}\n", mimetype=self.mimetype)

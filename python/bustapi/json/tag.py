@@ -26,20 +26,18 @@ To write another type, subclass :class:`JSONTag` and register it:
     app.session_interface.serializer.register(TagPath)
 """
 
+# ruff: noqa: D102 what the methods of tags do is said in JSONTag
 from __future__ import annotations
 
 import typing as t
-from base64 import b64decode
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from datetime import datetime
 from uuid import UUID
 
 from markupsafe import Markup
-from werkzeug.http import http_date
-from werkzeug.http import parse_date
+from werkzeug.http import http_date, parse_date
 
-from .operations import dumps
-from .operations import loads
+from .operations import dumps, loads
 
 
 class JSONTag:
@@ -212,10 +210,10 @@ class TagDateTime(JSONTag):
 class TaggedJSONSerializer:
     """Writes and reads JSON with tags; usable as a serializer for itsdangerous."""
 
-    __slots__ = ("tags", "order")
+    __slots__ = ("order", "tags")
 
     #: The tags that a new serializer has, in the order in which they are asked.
-    default_tags = [
+    default_tags: t.ClassVar[list[type[JSONTag]]] = [
         TagDict,
         PassDict,
         TagTuple,
