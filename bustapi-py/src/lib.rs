@@ -1,1 +1,27 @@
-//! ...
+//! The extension module `bustapi._native`: converts between Python and the pure crates.
+//!
+//! Nothing is decided here. Syntax and policy live in the pure crates, behaviour in the
+//! Python package.
+
+use pyo3::prelude::*;
+
+mod attach;
+mod body;
+mod error;
+mod reply;
+mod request;
+mod server;
+mod stream;
+mod view;
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::body::RawBody;
+    #[pymodule_export]
+    use crate::reply::StartResponse;
+    #[pymodule_export]
+    use crate::request::RawRequest;
+    #[pymodule_export]
+    use crate::server::{Listener, serve};
+}

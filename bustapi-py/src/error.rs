@@ -1,0 +1,38 @@
+//! Rust errors as Python exceptions; the one place for this mapping.
+
+use bustapi_core::{ReadError, ServerError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+
+/// A server that cannot start raises `OSError`, with the system's number where there is one.
+pub(crate) fn from_server(error: &ServerError) -> PyErr {
+    match error {
+        ServerError::Bind { source, .. } => match source.raw_os_error() {
+            Some(code) => PyOSError::new_err((code, error.to_string())),
+            None => PyOSError::new_err(error.to_string()),
+        },
+        _ => PyRuntimeError::new_err(error.to_string()),
+    }
+}
+
+/// A body that cannot be read raises Werkzeug's exception for it, which is also the answer:
+/// `RequestEntityTooLarge` (413) or `ClientDisconnected` (400).
+pub(crate) fn from_read(py: Python<'_>, error: &ReadError) -> PyErr {
+    let name = match error {
+        ReadError::TooLarge { .. } => "RequestEntityTooLarge",
+        _ => "ClientDisconnected",
+    };
+    let raised = py
+        .import("werkzeug.exceptions")
+        .and_then(|module| module.getattr(name)?.call0());
+    match raised {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}
+
+/// Reports an exception that nothing in Python handled, through `sys.unraisablehook`'s
+/// sibling for tracebacks: it is printed to standard error.
+pub(crate) fn report(py: Python<'_>, error: PyErr) {
+    error.print(py);
+}

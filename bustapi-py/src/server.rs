@@ -1,0 +1,106 @@
+//! The native server, started from Python.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bustapi_core::executor::{Executor, Habit};
+use bustapi_core::{Address, Config, Dispatcher, Server};
+use bustapi_http::Peer;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::error;
+use crate::view::{Calls, PythonHandler};
+
+/// A bound socket, made before processes fork and used by one of them.
+#[pyclass(frozen, module = "bustapi._native")]
+pub(crate) struct Listener {
+    listener: Mutex<Option<bustapi_core::Listener>>,
+}
+
+#[pymethods]
+impl Listener {
+    /// Binds and listens on `host` and `port`, or on the unix socket at `path`.
+    ///
+    /// :raises OSError: if the address is in use, not permitted or not known.
+    #[new]
+    #[pyo3(signature = (host, port, *, path=None, backlog=2048, shared=false))]
+    fn new(
+        host: String,
+        port: u16,
+        path: Option<PathBuf>,
+        backlog: i32,
+        shared: bool,
+    ) -> PyResult<Self> {
+        let address = path.map_or(Address::Tcp(host, port), Address::Unix);
+        let listener = bustapi_core::Listener::bind(&address, backlog, shared)
+            .map_err(|error| error::from_server(&error))?;
+        Ok(Self {
+            listener: Mutex::new(Some(listener)),
+        })
+    }
+
+    /// Host and port bound to, or the unix socket's path and `None`.
+    fn address(&self) -> PyResult<(String, Option<u16>)> {
+        let slot = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        let listener = slot
+            .as_ref()
+            .ok_or_else(|| PyRuntimeError::new_err("the listener is being served"))?;
+        Ok(match listener.local()? {
+            Peer::Tcp(address) => (address.ip().to_string(), Some(address.port())),
+            Peer::Unix(path) => (path.unwrap_or_default(), None),
+        })
+    }
+}
+
+/// Serves `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
+///
+/// `threads` is the number of pool threads at most; time-outs are in seconds, zero for none.
+///
+/// :raises OSError: if the listener cannot be used.
+#[pyfunction]
+#[pyo3(signature = (app, listener, *, threads=40, drain_timeout=30.0))]
+pub(crate) fn serve(
+    py: Python<'_>,
+    app: Py<PyAny>,
+    listener: &Bound<'_, Listener>,
+    threads: usize,
+    drain_timeout: f64,
+) -> PyResult<()> {
+    let listener = listener
+        .get()
+        .listener
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take()
+        .ok_or_else(|| PyRuntimeError::new_err("the listener is being served already"))?;
+    let config = Config {
+        pool_threads: threads,
+        drain_timeout: Duration::try_from_secs_f64(drain_timeout).unwrap_or_default(),
+        ..Config::default()
+    };
+    py.detach(move || {
+        let work = Arc::new(Calls { app });
+        let executor = Executor::new(Arc::clone(&work), config.pool_threads);
+        let streams = Executor::new(work, config.stream_threads);
+        let handler = PythonHandler {
+            executor: executor.clone(),
+            streams: streams.clone(),
+            habit: Arc::new(Habit::default()),
+        };
+        let driving = executor.clone();
+        let served = Server::new(config, Dispatcher::to(handler)).run(listener, move || {
+            tokio::spawn(driving.drive());
+            async {
+                if tokio::signal::ctrl_c().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        });
+        executor.close();
+        streams.close();
+        served
+    })
+    .map_err(|error| error::from_server(&error))
+}
