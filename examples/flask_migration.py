@@ -1,4 +1,4 @@
-"""A Flask application before and after its migration: the first import is all that differs.
+"""A Flask application before and after its migration: one import is all that differs.
 
 Before, it ran as `flask --app flask_migration run`; after, as
 
@@ -10,10 +10,15 @@ An application whose imports cannot be touched, or that uses Flask's extensions,
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import HTTPException
+
 # before: from flask import Blueprint, Flask, abort, g, jsonify, request, session, url_for
 from bustapi import Blueprint, Flask, abort, g, jsonify, request, session, url_for
-from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
 
 BOOKS = {1: "The Left Hand of Darkness", 2: "Solaris", 3: "Kindred"}
 

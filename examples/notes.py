@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
+from werkzeug.exceptions import HTTPException
+from werkzeug.security import check_password_hash, generate_password_hash
+
 from bustapi import (
     Blueprint,
     Flask,
@@ -33,8 +36,6 @@ from bustapi import (
     session,
     url_for,
 )
-from werkzeug.exceptions import HTTPException
-from werkzeug.security import check_password_hash, generate_password_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -152,9 +153,10 @@ def load_user() -> None:
 def check_form_token() -> None:
     """Refuses forms that were not made for this session."""
     token = session.setdefault("token", secrets.token_urlsafe(24))
-    if request.method == "POST" and request.blueprint != "api":
-        if not hmac.compare_digest(token, request.form.get("token", "")):
-            abort(400, "This form has expired. Go back, reload the page and try again.")
+    if request.method != "POST" or request.blueprint == "api":
+        return
+    if not hmac.compare_digest(token, request.form.get("token", "")):
+        abort(400, "This form has expired. Go back, reload the page and try again.")
 
 
 def find_user(name: str, password: str) -> sqlite3.Row | None:

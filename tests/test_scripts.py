@@ -1,0 +1,131 @@
+"""The checkers in `scripts/` see what they are there to see."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+def load_script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+check_imports = load_script("check_imports")
+
+TABLE = """
+    app
+    ctx | views
+    json.__init__
+    json.tag
+    globals
+    _native
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "problem"),
+    [
+        ("ctx", "from .globals import g", None),
+        ("ctx", "from . import json", None),
+        ("ctx", "import bustapi.json.tag", None),
+        ("ctx", "from .views import View", "may not import `views`"),
+        ("ctx", "from .app import Flask", "may not import `app`"),
+        ("ctx", "from bustapi.app import Flask", "may not import `app`"),
+        ("json/tag", "from ..views import View", "may not import `views`"),
+        ("json/tag", "from . import dumps", "may not import `json.__init__`"),
+        ("ctx", "if TYPE_CHECKING:\n    from .app import Flask", None),
+        ("ctx", "from ._native import x", "may not import the extension"),
+        ("ctx", "def f():\n    import os", "inside a function"),
+        ("ctx", "def f():\n    import dotenv  # optional dependency", None),
+        ("app", "def f():\n    from .ctx import x  # optional", "inside a function"),
+        ("ctx", "v = contextvars.ContextVar('v')", "only `globals`"),
+        ("globals", "v: ContextVar[int] = ContextVar[int]('v')", None),
+        ("ctx", "sys.modules['flask'] = None", "only `flask_compat`"),
+        ("ctx", "sys.modules.pop('flask')", "only `flask_compat`"),
+        ("ctx", "sys.modules.get('flask')", None),
+        ("utils", "", "not in the table"),
+    ],
+)
+def test_import_checker(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    source: str,
+    problem: str | None,
+) -> None:
+    monkeypatch.setattr(check_imports, "PACKAGE", tmp_path)
+    path = tmp_path / f"{name}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(source)
+    found = [text for _, text in check_imports.check_module(path, check_imports.read_table(TABLE))]
+    if problem is None:
+        assert found == []
+    else:
+        assert len(found) == 1
+        assert problem in found[0]
+
+
+def test_crate_checker_follows_dependencies() -> None:
+    check_crates = load_script("check_crates")
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}
+    assert check_crates.reach(graph, "a") == {"b": "a", "c": "b", "a": "c"}
+    assert check_crates.reach(graph, "d") == {}
+
+
+PAGE = """\
+# One `page`
+
+[here](#one-page) and [nowhere](#two) and [gone](gone.md) and [out](https://example.org/)
+
+```python
+x = 1
+```
+
+```pycon
+>>> x + 1
+2
+```
+
+```console
+$ [not](a-link.md)
+```
+"""
+
+
+def test_docs_checker_finds_dead_links(tmp_path: Path) -> None:
+    check_docs = load_script("check_docs")
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    blocks, prose = check_docs.split_page(PAGE)
+    assert [(block.language, block.line) for block in blocks] == [
+        ("python", 6),
+        ("pycon", 10),
+        ("console", 15),
+    ]
+    assert list(check_docs.check_links(page, prose)) == [
+        (3, "no heading `#two` in `page.md`"),
+        (3, "no file `gone.md`"),
+    ]
+
+
+@pytest.mark.parametrize(("shown", "problems"), [("2", 0), ("3", 1)])
+def test_docs_checker_runs_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str, problems: int
+) -> None:
+    check_docs = load_script("check_docs")
+    monkeypatch.setattr(check_docs, "ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    blocks, _ = check_docs.split_page(PAGE.replace("\n2\n", f"\n{shown}\n"))
+    assert len(list(check_docs.check_blocks(page, blocks))) == problems
