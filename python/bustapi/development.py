@@ -1,0 +1,132 @@
+"""How ``app.run()`` and the ``run`` command serve: natively, or as they are told.
+
+Both promise to call `werkzeug.serving.run_simple`: tests, debuggers and extensions put a
+function of their own there, and it is called with the arguments that Flask gives. Otherwise
+the native server serves, in debug mode behind Werkzeug's interactive debugger. What only
+Werkzeug's development server can do is left to it, with a warning.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import typing as t
+import warnings
+
+import click
+import werkzeug.serving
+from werkzeug.debug import DebuggedApplication
+
+if t.TYPE_CHECKING:  # pragma: no cover
+    from .app import Flask
+
+_werkzeug_run_simple = werkzeug.serving.run_simple
+
+#: Options of `run_simple` that the native server has no counterpart for.
+WERKZEUG_OPTIONS = frozenset(
+    {"ssl_context", "request_handler", "static_files", "passthrough_errors"}
+)
+# Why an address cannot be listened on; other errors of the system are not the user's.
+_ADDRESS_ERRORS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
+
+
+def serve_app(
+    host: str,
+    port: int,
+    app: Flask,
+    *,
+    run_simple: t.Callable[..., None] = _werkzeug_run_simple,
+    **options: t.Any,
+) -> None:
+    """Serve `app` until it is stopped.
+
+    :param host: address to listen on, or ``unix://`` and the path of a socket.
+    :param port: port to listen on; 0 lets the system choose.
+    :param run_simple: the function that the caller knows as Werkzeug's; called if it is another.
+    :param options: those of `werkzeug.serving.run_simple`, and natively ``workers``
+        (processes) and ``threads`` (of each, for views).
+    :raises SystemExit: with status 1 if the address cannot be listened on.
+    """
+    for current in (werkzeug.serving.run_simple, run_simple):
+        if current is not _werkzeug_run_simple:
+            current(host, port, app, **options)
+            return
+
+    only_werkzeug = sorted(name for name in WERKZEUG_OPTIONS if options.get(name))
+
+    if only_werkzeug:
+        warnings.warn(
+            f"Werkzeug's development server is used, as only it supports"
+            f" {', '.join(only_werkzeug)}. Do not use it in production.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        _werkzeug_run_simple(host, port, app, **options)
+        return
+
+    _serve_natively(host, port, app, **options)
+
+
+def _serve_natively(
+    host: str,
+    port: int,
+    app: Flask,
+    *,
+    use_reloader: bool = False,
+    use_debugger: bool = False,
+    use_evalex: bool = True,
+    threaded: bool = False,
+    processes: int = 1,
+    workers: int | None = None,
+    threads: int | None = None,
+    **options: t.Any,
+) -> None:
+    for name in WERKZEUG_OPTIONS:
+        options.pop(name, None)
+
+    if threads is None and not threaded:
+        threads = 1
+
+    unix_socket = host.removeprefix("unix://") if host.startswith("unix://") else None
+    wsgi_app = app.wsgi_app
+
+    if use_debugger:
+        app.wsgi_app = _debugged(wsgi_app, host, use_evalex)  # type: ignore[method-assign]
+
+    # Optional: an application under a WSGI or ASGI server needs none of its own.
+    from .server import serve
+
+    try:
+        serve(
+            app,
+            host=host,
+            port=port,
+            workers=processes if workers is None else workers,
+            threads=threads,
+            reload=use_reloader,
+            debug=app.debug,
+            unix_socket=unix_socket,
+            **{name: value for name, value in options.items() if value is not None},
+        )
+    except OSError as error:
+        if error.errno not in _ADDRESS_ERRORS:
+            raise
+
+        where = unix_socket or f"{host}:{port}"
+        reason = os.strerror(error.errno)
+        click.secho(f"Error: cannot listen on {where}: {reason}.", fg="red", err=True)
+        sys.exit(1)
+    finally:
+        if use_debugger:
+            # Not left in an instance, where it would hide the method and keep the app alive.
+            del app.wsgi_app
+            if app.wsgi_app != wsgi_app:
+                app.wsgi_app = wsgi_app  # type: ignore[method-assign]
+
+
+def _debugged(wsgi_app: t.Any, host: str, use_evalex: bool) -> DebuggedApplication:
+    debugged = DebuggedApplication(wsgi_app, evalex=use_evalex)
+    # It answers on local names and, like Werkzeug's server, on the name it is served under.
+    debugged.trusted_hosts.append(host)
+    return debugged
