@@ -1,9 +1,20 @@
 //! Messages of HTTP and their syntax.
 
+#![forbid(unsafe_code)]
+
 mod body;
+pub mod conditional;
+pub mod cookie;
+pub mod date;
+mod error;
+pub mod headers;
+pub mod media_type;
+pub mod query;
+pub mod range;
 mod request;
 mod response;
 
 pub use body::{Body, BodyError, BodyStream, FileRange};
+pub use error::HttpError;
 pub use request::{ConnInfo, Peer, Request, Scheme};
 pub use response::{Response, text_response};

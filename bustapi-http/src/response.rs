@@ -1,7 +1,7 @@
 //! Responses.
 
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::body::Body;
 
