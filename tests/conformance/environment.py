@@ -121,7 +121,7 @@ class Environment:
 
 def environment_key(suite: Suite) -> str:
     """A digest of all that decides a suite's outcome on real Flask."""
-    facts = [sys.version, suite.requirements, suite.sha256, suite.directory, suite.pytest_args]
+    facts = [sys.version, suite.requirements, suite.sha256, suite.directory, suite.arguments]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .accounting import read_junit
 from .environment import CACHE
+from .type_checks import read_mypy, rename_imports, write_configuration
 
 if TYPE_CHECKING:
     from .environment import Environment
@@ -45,16 +46,52 @@ def run_suite(
     suite: Suite, framework: Framework, source: Path, environment: Environment, package: Path
 ) -> Run:
     """Runs the suite's tests on `framework`, whose package lies in the folder `package`."""
-    work = CACHE / "work" / framework / suite.name
-    home = CACHE / "home" / framework / suite.name
-    for folder in (work, home):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    home.mkdir()
-    shutil.copytree(source, work, symlinks=True)
+    run = _run_mypy if suite.runner == "mypy" else _run_pytest
+    return run(suite, framework, source, environment, package)
 
+
+def _copy_source(suite: Suite, framework: Framework, source: Path) -> tuple[Path, Path]:
+    """A fresh copy of the source to run in, and where the results go."""
+    work = CACHE / "work" / framework / suite.name
+    shutil.rmtree(work, ignore_errors=True)
+    work.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source, work, symlinks=True)
     results = CACHE / "results" / framework
     results.mkdir(parents=True, exist_ok=True)
+    return work, results
+
+
+def _run_mypy(
+    suite: Suite, framework: Framework, source: Path, environment: Environment, package: Path
+) -> Run:
+    work, results = _copy_source(suite, framework, source)
+    directory = work / suite.directory
+    files = sorted(path for name in suite.arguments for path in (directory / name).glob("*.py"))
+    if framework == "bustapi":
+        for path in files:
+            rename_imports(path)
+    log = results / f"{suite.name}.log"
+    configuration = write_configuration(work)
+    command = [str(environment.python), "-m", "mypy", f"--config-file={configuration}"]
+    command += [str(path.relative_to(directory)) for path in files]
+    variables = {**os.environ, "MYPYPATH": str(package)}
+    started = time.monotonic()
+    timed_out = _run(command, directory, variables, log, suite.timeout)
+    seconds = round(time.monotonic() - started, 1)
+    outcomes = read_mypy(log, [str(path.relative_to(directory)) for path in files])
+    problem = "" if outcomes else "mypy did not come to an end"
+    if timed_out:
+        problem = f"ended after {suite.timeout} s"
+    return Run({} if problem else outcomes, seconds, str(log), problem)
+
+
+def _run_pytest(
+    suite: Suite, framework: Framework, source: Path, environment: Environment, package: Path
+) -> Run:
+    work, results = _copy_source(suite, framework, source)
+    home = CACHE / "home" / framework / suite.name
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
     junit = results / f"{suite.name}.xml"
     proof = results / f"{suite.name}.proof.json"
     log = results / f"{suite.name}.log"
@@ -70,7 +107,7 @@ def run_suite(
         f"--rootdir={directory}",
         *("-q", "-ra", "--tb=short", "--color=no"),
         *("-o", "junit_family=xunit1", f"--junitxml={junit}"),
-        *suite.pytest_args,
+        *suite.arguments,
     ]
     paths = [ALIAS, package, *(work / path for path in suite.pythonpath)]
     variables = _clean_environment(environment, home)

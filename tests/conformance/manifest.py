@@ -38,7 +38,10 @@ class Suite:
     directory: str = "."
     #: Folders of the source put on ``PYTHONPATH``.
     pythonpath: tuple[str, ...] = ()
-    pytest_args: tuple[str, ...] = ("tests",)
+    #: What runs the tests: pytest, or mypy for files that are to be well typed.
+    runner: str = "pytest"
+    #: What the runner is given: files and folders of `directory`.
+    arguments: tuple[str, ...] = ("tests",)
     #: Part of the short form that ``make test`` runs.
     short: bool = False
     #: Seconds after which the suite is ended.
@@ -83,9 +86,12 @@ def _suite(entry: dict[str, Any], common: tuple[str, ...]) -> Suite:
         *own,
     )
     try:
-        return Suite(**values)
+        suite = Suite(**values)
     except TypeError as error:
         raise ManifestError(f"suite {entry.get('name', '?')}: {error}") from error
+    if suite.runner not in ("pytest", "mypy"):
+        raise ManifestError(f"suite {suite.name}: no runner `{suite.runner}`")
+    return suite
 
 
 def project_of(requirement: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from .accounting import read_junit, score
 from .execution import ALIAS, _judge_proof
 from .manifest import ManifestError, load_deviations, load_suites, project_of
+from .type_checks import read_mypy, rename_imports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,3 +143,23 @@ def test_malformed_manifests_are_refused(tmp_path: Path) -> None:
     deviations.write_text('[[deviation]]\nsuite = "n"\ntest = "t"\nreason = ""\n')
     with pytest.raises(ManifestError, match="no reason"):
         load_deviations(deviations)
+
+
+def test_mypy_outcomes_are_by_file(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    files = ["a/one.py", "a/two.py"]
+    log.write_text("a/two.py:3: error: no  [misc]\na/two.py:4: note: x\n")
+    assert read_mypy(log, files) == {}, "ended before its last line"
+    log.write_text(log.read_text() + "Found 1 error in 1 file (checked 2 source files)\n")
+    assert read_mypy(log, files) == {"a/one.py": "passed", "a/two.py": "failed"}
+    log.write_text("Success: no issues found in 2 source files\n")
+    assert read_mypy(log, files) == {"a/one.py": "passed", "a/two.py": "passed"}
+
+
+def test_only_imports_are_renamed(tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    path.write_text("import flask\nfrom flask.views import View  # flask\nimport flask_x\n")
+    rename_imports(path)
+    assert path.read_text() == (
+        "import bustapi\nfrom bustapi.views import View  # flask\nimport flask_x\n"
+    )
