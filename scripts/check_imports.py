@@ -29,7 +29,7 @@ TABLE = """
     __main__
     flask_compat
     __init__
-    asgi
+    debughelpers
     app
     blueprints
     sansio.app | sansio.blueprints
@@ -38,11 +38,14 @@ TABLE = """
     lifecycle | plan
     testing
     cli
+    cli_commands | cli_options
+    cli_context | development
     server
+    app_discovery | asgi
     ctx | templating | sessions | views | logging | resources
     wrappers
     request | response
-    debughelpers
+    explanations
     helpers
     json.tag
     json.__init__
