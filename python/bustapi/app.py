@@ -22,14 +22,22 @@ from werkzeug.serving import is_running_from_reloader
 from werkzeug.wsgi import get_host
 
 from . import app_discovery, cli, development
+from . import typing as ft  # noqa: F401 Flask's module has it
 from .asgi import AsgiApp, mark_single_callable
 from .ctx import AppContext, RequestContext
 from .globals import _cv_app, _cv_request, g, request, session
+from .globals import current_app as current_app
 from .globals import request_ctx as request_ctx
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
+from .helpers import send_from_directory as send_from_directory
 from .resources import open_file, open_readable, send_file_max_age, send_static
 from .sansio.app import App
 from .sessions import SecureCookieSessionInterface, SessionInterface
+from .signals import appcontext_tearing_down as appcontext_tearing_down
+from .signals import got_request_exception as got_request_exception
+from .signals import request_finished as request_finished
+from .signals import request_started as request_started
+from .signals import request_tearing_down as request_tearing_down
 from .templating import Environment
 from .testing import EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response
@@ -249,7 +257,7 @@ class Flask(App):
             request.trusted_hosts = trusted_hosts
 
         # Raises for a host that is not trusted, before anything can match.
-        request.host = get_host(request.environ, request.trusted_hosts)  # type: ignore[misc]
+        request.host = get_host(request.environ, request.trusted_hosts)
         subdomain = None
 
         if self.url_map.host_matching:

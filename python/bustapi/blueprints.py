@@ -6,6 +6,8 @@ import os
 import typing as t
 
 from .cli import AppGroup
+from .globals import current_app as current_app
+from .helpers import send_from_directory as send_from_directory
 from .resources import open_readable, send_file_max_age, send_static
 from .sansio.blueprints import Blueprint as SansioBlueprint
 from .sansio.blueprints import BlueprintSetupState as BlueprintSetupState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import code
 import os
 import sys
 import typing as t
@@ -20,9 +21,6 @@ def shell_command() -> None:
 
     Its names are the application, 'g', and what the shell context processors add.
     """
-    # Of use to this command alone, and slow to import.
-    import code
-
     names: dict[str, t.Any] = {}
     startup = os.environ.get("PYTHONSTARTUP")
 
@@ -35,14 +33,14 @@ def shell_command() -> None:
 
     if interactive_hook is not None:
         try:
-            # Optional: not on all platforms.
+            # Optional: not on all platforms, and importing the other replaces the completer.
             import readline
-            from rlcompleter import Completer
+            import rlcompleter  # optional in the same way
         except ImportError:
             pass
         else:
             # The hook turns completion on, for the names of another namespace by default.
-            readline.set_completer(Completer(names).complete)
+            readline.set_completer(rlcompleter.Completer(names).complete)
 
         interactive_hook()
 

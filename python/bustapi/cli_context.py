@@ -89,7 +89,7 @@ class AppGroup(click.Group):
     ) -> t.Callable[[t.Callable[..., t.Any]], click.Command]:
         """`click.Group.command`, with `with_appcontext` unless it is passed as false."""
         wrap = kwargs.pop("with_appcontext", True)
-        register = super().command(*args, **kwargs)
+        register: t.Callable[..., click.Command] = super().command(*args, **kwargs)
 
         def decorator(f: t.Callable[..., t.Any]) -> click.Command:
             return register(with_appcontext(f) if wrap else f)
@@ -127,10 +127,12 @@ def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool 
 
         return False
 
-    paths: list[str | os.PathLike[str] | None] = [path]
+    paths: list[str | os.PathLike[str] | None] = []
 
     if load_defaults:
-        paths = [dotenv.find_dotenv(name, usecwd=True) for name in (".flaskenv", ".env")] + paths
+        paths += (dotenv.find_dotenv(name, usecwd=True) for name in (".flaskenv", ".env"))
+
+    paths.append(path)
 
     variables: dict[str, str | None] = {}
 

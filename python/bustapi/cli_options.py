@@ -42,7 +42,7 @@ _app_option = click.Option(
 
 def _set_debug(ctx: click.Context, param: click.Option, value: bool) -> bool | None:
     # A default must not overwrite what the environment says.
-    source = ctx.get_parameter_source(param.name)  # type: ignore[arg-type]
+    source = ctx.get_parameter_source(param.name)
 
     if source in {ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP}:
         return None
@@ -147,7 +147,7 @@ def flask_compat_option() -> click.Option:
     )
 
 
-class CertParamType(click.ParamType):
+class CertParamType(click.ParamType):  # type: ignore[type-arg] # not generic before 8.2
     """A certificate: a file, ``adhoc`` to make one, or an import name of an ``SSLContext``."""
 
     name = "path"

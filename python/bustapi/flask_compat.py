@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import typing as t
 from collections.abc import Iterable, Sequence
 from email.message import Message
 from importlib.abc import Loader
@@ -156,7 +157,7 @@ class _FlaskDistribution(Distribution):
         metadata["Summary"] = "Flask's API, provided by BustAPI"
         return metadata.as_string()
 
-    def locate_file(self, path: str | PathLike[str]) -> PathLike[str]:
+    def locate_file(self, path: str | PathLike[str]) -> t.NoReturn:
         """There are no files.
 
         :raises FileNotFoundError: always.

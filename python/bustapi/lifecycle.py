@@ -39,7 +39,7 @@ from werkzeug.routing import MapAdapter, RequestRedirect, RoutingException, Rule
 from werkzeug.wrappers import Response as BaseResponse
 
 from . import typing as ft
-from .debughelpers import FormDataRoutingRedirect
+from .exceptions import FormDataRoutingRedirect
 from .globals import request, request_ctx
 from .signals import (
     appcontext_tearing_down,
@@ -53,7 +53,7 @@ if t.TYPE_CHECKING:  # pragma: no cover
     import logging
 
     from .app import Flask
-    from .config import Config, ConfigAttribute
+    from .config import Config
     from .json.provider import JSONProvider
     from .request import Request
     from .response import Response
@@ -81,7 +81,8 @@ class Lifecycle:
 
     if t.TYPE_CHECKING:  # pragma: no cover
         config: Config
-        testing: ConfigAttribute[bool]
+        # A `ConfigAttribute`, which is declared to work on `App` alone.
+        testing: t.Any
         json: JSONProvider
         request_class: type[Request]
         response_class: type[Response]
@@ -144,10 +145,10 @@ class Lifecycle:
         for scope in scopes:
             if scope in self.before_request_funcs:
                 for before in self.before_request_funcs[scope]:
-                    rv = self.ensure_sync(before)()
+                    rv: ft.ResponseReturnValue | None = self.ensure_sync(before)()
 
                     if rv is not None:
-                        return t.cast(ft.ResponseReturnValue, rv)
+                        return rv
 
         return None
 
@@ -206,7 +207,7 @@ class Lifecycle:
         :param from_error_handler: the value answers an error that was already reported; a
             further one is logged and does not replace it.
         """
-        response = self.make_response(t.cast(ft.ResponseReturnValue, rv))
+        response = self.make_response(rv)
 
         try:
             response = self.process_response(response)
@@ -237,13 +238,17 @@ class Lifecycle:
                 " return statement."
             )
 
+        response: Response
+
         if isinstance(body, self.response_class):
             response = body
         elif isinstance(body, (str, bytes, bytearray, Iterator)):
             # The class sets status and headers itself, before it adds its default headers.
-            return self.response_class(body, status=status, headers=headers)
+            return self.response_class(
+                t.cast("t.Any", body), status=status, headers=headers
+            )
         elif isinstance(body, (dict, list)):
-            response = self.json.response(body)
+            response = t.cast("Response", self.json.response(body))
         elif isinstance(body, BaseResponse) or callable(body):
             response = self._response_of_wsgi(body)
         else:
@@ -411,7 +416,7 @@ class Lifecycle:
     ) -> None:
         """Log an exception with its traceback, at error level."""
         self.logger.error(
-            f"Exception on {request.path} [{request.method}]",  # noqa: G004 same text as Flask's
+            f"Exception on {request.path} [{request.method}]",
             exc_info=exc_info,
         )
 

@@ -21,7 +21,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Request as RequestBase
 
 from . import json
-from .debughelpers import attach_enctype_error_multidict
+from .explanations import attach_enctype_error_multidict
 from .globals import current_app
 from .helpers import _split_blueprint_path
 
@@ -85,6 +85,9 @@ class Request(RequestBase):
     :param populate_request: store the request in the environ.
     :param shallow: have reading the body raise a :class:`RuntimeError`.
     """
+
+    # The name that the class has in Flask's API, which is what users see of it.
+    __module__ = "bustapi.wrappers"
 
     #: What :meth:`get_json` parses with; the app sets its own provider here.
     json_module: t.Any = json

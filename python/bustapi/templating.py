@@ -11,14 +11,14 @@ import typing as t
 from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as BaseEnvironment
 
-from .debughelpers import explain_template_loading_attempts
+from .explanations import explain_template_loading_attempts
 from .globals import _cv_app, _cv_request, current_app, request
 from .helpers import stream_with_context
 from .signals import before_render_template, template_rendered
 
 if t.TYPE_CHECKING:
     from .app import Flask
-    from .debughelpers import TemplateSource
+    from .explanations import TemplateSource
     from .sansio.app import App
     from .sansio.scaffold import Scaffold
 

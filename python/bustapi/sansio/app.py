@@ -25,8 +25,8 @@ from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lifecycle import Lifecycle
 from ..logging import create_logger
 from ..package_location import find_package
-from ..scaffold import Scaffold, _endpoint_from_view_func, setupmethod
 from ..templating import DispatchingJinjaLoader, Environment
+from .scaffold import Scaffold, _endpoint_from_view_func, setupmethod
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from werkzeug.wrappers import Response as BaseResponse
@@ -159,7 +159,7 @@ class App(Scaffold, Lifecycle):
             )
 
     @cached_property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         """The import name; for a script that is run, the name of its file."""
         if self.import_name != "__main__":
             return self.import_name
@@ -305,7 +305,7 @@ class App(Scaffold, Lifecycle):
 
     def create_global_jinja_loader(self) -> DispatchingJinjaLoader:
         """Make the loader that asks the application's loader, then each blueprint's."""
-        return DispatchingJinjaLoader(self)  # type: ignore[arg-type]
+        return DispatchingJinjaLoader(self)
 
     def select_jinja_autoescape(self, filename: str | None) -> bool:
         """Whether a template's values are escaped: HTML, XML, SVG and templates from strings."""

@@ -14,7 +14,7 @@ from collections import defaultdict
 from functools import update_wrapper
 
 from .. import typing as ft
-from ..scaffold import Scaffold, _endpoint_from_view_func, _sentinel, setupmethod
+from .scaffold import Scaffold, _endpoint_from_view_func, _sentinel, setupmethod
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from .app import App
@@ -291,18 +291,18 @@ class Blueprint(Scaffold):
 
         app.view_functions.update(self.view_functions)
 
-        own: dict[ft.AppOrBlueprintKey, list[t.Any]]
-        apps: dict[ft.AppOrBlueprintKey, list[t.Any]]
-        for own, apps in (
+        hooks: tuple[tuple[t.Any, t.Any], ...] = (
             (self.before_request_funcs, app.before_request_funcs),
             (self.after_request_funcs, app.after_request_funcs),
             (self.teardown_request_funcs, app.teardown_request_funcs),
             (self.url_default_functions, app.url_default_functions),
             (self.url_value_preprocessors, app.url_value_preprocessors),
             (self.template_context_processors, app.template_context_processors),
-        ):
+        )
+
+        for own, of_app in hooks:
             for key, functions in own.items():
-                apps[scope(key)].extend(functions)
+                of_app[scope(key)].extend(functions)
 
     @setupmethod
     def add_url_rule(
