@@ -13,7 +13,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::task::JoinHandle;
 
+use crate::access_log::AccessEntry;
 use crate::error::ReadError;
+use crate::fault;
 use crate::watch::ConnState;
 
 /// A request's body.
@@ -74,6 +76,37 @@ impl RequestBody {
         Ok(all.freeze())
     }
 
+    /// The length that the client announced, less what has been read; `None` where it is sent
+    /// in chunks.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Full(bytes) => Some(bytes.len() as u64),
+            Self::Stream(stream) => stream.incoming.size_hint().exact(),
+        }
+    }
+
+    /// Replaces the limit that the server put on this body; `None` takes it away.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::TooLarge`] at once where the length is known and beyond the limit.
+    pub fn set_limit(&mut self, limit: Option<u64>) -> Result<(), ReadError> {
+        let read = match self {
+            Self::Stream(stream) => {
+                stream.limit = limit;
+                stream.read
+            }
+            _ => 0,
+        };
+        let length = self.length().unwrap_or(0).saturating_add(read);
+        match limit {
+            Some(limit) if length > limit => Err(ReadError::TooLarge { limit }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether reading it waits for the client.
     #[must_use]
     pub fn is_stream(&self) -> bool {
@@ -92,6 +125,7 @@ pub struct IncomingBody {
 
 impl IncomingBody {
     pub(crate) fn new(incoming: Incoming, limit: Option<u64>, state: Arc<ConnState>) -> Self {
+        state.body_begins();
         Self {
             incoming,
             limit,
@@ -106,7 +140,10 @@ impl IncomingBody {
                 let polled = Pin::new(&mut self.incoming).poll_frame(context);
                 match &polled {
                     Poll::Pending => self.state.body_waits(),
-                    Poll::Ready(_) => self.state.body_came(),
+                    Poll::Ready(Some(Ok(frame))) => {
+                        self.state.body_came(frame.data_ref().map_or(0, Bytes::len));
+                    }
+                    Poll::Ready(_) => self.state.body_ends(),
                 }
                 polled
             });
@@ -131,7 +168,7 @@ impl IncomingBody {
 
 impl Drop for IncomingBody {
     fn drop(&mut self) {
-        self.state.body_came();
+        self.state.body_ends();
     }
 }
 
@@ -155,24 +192,50 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// A response's body as hyper pulls it.
-pub(crate) enum WireBody {
+pub(crate) struct WireBody {
+    source: Source,
+    tail: Option<Tail>,
+}
+
+enum Source {
     Once(Option<Bytes>),
     Stream(BodyStream),
     File(FileReader),
 }
 
-impl From<Body> for WireBody {
-    fn from(body: Body) -> Self {
-        match body {
-            Body::Empty => Self::Once(None),
-            Body::Bytes(bytes) => Self::Once(Some(bytes)),
-            Body::Stream(stream) => Self::Stream(stream),
-            Body::File(range) => Self::File(FileReader {
+impl WireBody {
+    /// Whether all of `body` is in memory, so that the client need not be waited for.
+    pub(crate) fn is_whole(body: &Body) -> bool {
+        matches!(body, Body::Empty | Body::Bytes(_))
+    }
+
+    pub(crate) fn new(body: Body, tail: Option<Tail>) -> Self {
+        let source = match body {
+            Body::Empty => Source::Once(None),
+            Body::Bytes(bytes) => Source::Once(Some(bytes)),
+            Body::Stream(stream) => Source::Stream(stream),
+            Body::File(range) => Source::File(FileReader {
                 file: Some(range.file),
                 offset: range.offset,
                 left: range.length,
                 reading: None,
             }),
+        };
+        Self { source, tail }
+    }
+}
+
+/// What is done when hyper lets go of a body: the request has been answered, or broke off.
+pub(crate) struct Tail {
+    pub(crate) state: Arc<ConnState>,
+    pub(crate) entry: Option<Box<AccessEntry>>,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.state.answered();
+        if let Some(entry) = self.entry.take() {
+            entry.write();
         }
     }
 }
@@ -185,28 +248,42 @@ impl HttpBody for WireBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut *self {
-            Self::Once(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(stream) => stream.as_mut().poll_frame(context),
-            Self::File(reader) => reader.poll_frame(context),
+        let polled = match &mut self.source {
+            Source::Once(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Stream(stream) => stream.as_mut().poll_frame(context),
+            Source::File(reader) => reader.poll_frame(context),
+        };
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(Tail {
+                    entry: Some(entry), ..
+                }) = &mut self.tail
+                {
+                    entry.sent += frame.data_ref().map_or(0, Bytes::len) as u64;
+                }
+            }
+            // The head is sent: closing the connection is all that can still tell the client.
+            Poll::Ready(Some(Err(error))) => fault::log(&format!("an answer broke off: {error}")),
+            _ => {}
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Once(bytes) => bytes.is_none(),
-            Self::Stream(stream) => stream.is_end_stream(),
-            Self::File(reader) => reader.left == 0,
+        match &self.source {
+            Source::Once(bytes) => bytes.is_none(),
+            Source::Stream(stream) => stream.is_end_stream(),
+            Source::File(reader) => reader.left == 0,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Once(bytes) => {
+        match &self.source {
+            Source::Once(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Stream(stream) => stream.size_hint(),
-            Self::File(reader) => SizeHint::with_exact(reader.left),
+            Source::Stream(stream) => stream.size_hint(),
+            Source::File(reader) => SizeHint::with_exact(reader.left),
         }
     }
 }
@@ -216,7 +293,7 @@ impl HttpBody for WireBody {
 const FILE_CHUNK: u64 = 256 * 1024;
 
 /// Reads a file piece by piece on the runtime's blocking threads.
-pub(crate) struct FileReader {
+struct FileReader {
     file: Option<File>,
     offset: u64,
     left: u64,

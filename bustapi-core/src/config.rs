@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-/// Limits and time-outs. A `Duration` of zero turns that time-out off.
+/// Limits and time-outs. A `Duration` of zero turns a time-out off where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Longest head (request line and header fields) in bytes; longer ones answer 414 or 431.
     pub max_head_size: usize,
+    /// Longest path and query in bytes; longer ones answer 414.
+    pub max_target_size: usize,
     /// Most header fields in a head; more answer 431.
     pub max_headers: usize,
     /// Longest request body in bytes, `None` for no limit of the server's own; longer ones answer 413.
@@ -19,13 +21,14 @@ pub struct Config {
     pub backlog: i32,
     /// Time for a head to arrive, from its first byte; then 408.
     pub head_timeout: Duration,
-    /// Longest pause between two pieces of a request body.
+    /// How long a request body may be waited for while nothing comes; a trickle of less than
+    /// 240 bytes a second counts as nothing. Then 408, or a body that broke off.
     pub body_timeout: Duration,
     /// Longest time an answer may wait for the client to read some of it.
     pub write_timeout: Duration,
     /// How long a connection may stay open between two requests.
     pub keep_alive_timeout: Duration,
-    /// How long open requests may go on after a stop was asked for.
+    /// How long open requests may go on after a stop was asked for; zero breaks them off.
     pub drain_timeout: Duration,
     /// Most threads for calls that block.
     pub pool_threads: usize,
@@ -40,6 +43,8 @@ impl Default for Config {
         Self {
             // Room for large cookies and tokens; nginx takes 4 x 8 KiB.
             max_head_size: 64 * 1024,
+            // RFC 9112 section 3 advises 8000 at least; filters in links need more at times.
+            max_target_size: 16 * 1024,
             // hyper keeps this many on the stack; a larger number costs an allocation per request.
             max_headers: 100,
             max_body_size: None,

@@ -2,19 +2,23 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bustapi_http::{ConnInfo, Request, Response, text_response};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
-use http::{StatusCode, Version};
+use bustapi_http::{ConnInfo, Request, Response};
+use http::header::EXPECT;
+use http::request::Parts;
+use http::{Method, Uri};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 
-use crate::body::{IncomingBody, RequestBody, WireBody};
+use crate::access_log::{AccessEntry, AccessHook};
+use crate::answer;
+use crate::body::{IncomingBody, RequestBody, Tail, WireBody};
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::error::ReadError;
@@ -24,10 +28,10 @@ use crate::stream::Stream;
 use crate::watch::{ConnState, Phase, Watched};
 
 /// What all connections of a server share.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) access_hook: Option<AccessHook>,
 }
 
 /// hyper's settings for a server with these limits.
@@ -38,7 +42,8 @@ pub(crate) fn protocol(config: &Config) -> http1::Builder {
         .header_read_timeout(None)
         .max_header_size(config.max_head_size)
         .max_buf_size((config.max_head_size * 2).max(MIN_BUFFER))
-        .half_close(false);
+        // A client may end its side after its request and still read the answer.
+        .half_close(true);
     if config.max_headers != HYPER_MAX_HEADERS {
         builder.max_headers(config.max_headers);
     }
@@ -74,8 +79,10 @@ pub(crate) fn serve(
     }
 }
 
+type Protocol = http1::Connection<TokioIo<Stream>, RequestService>;
+
 struct Connection {
-    protocol: Option<http1::Connection<TokioIo<Stream>, RequestService>>,
+    protocol: Option<Protocol>,
     state: Arc<ConnState>,
     registered: bool,
     draining: bool,
@@ -106,22 +113,27 @@ impl Future for Connection {
         if begin_drain {
             connection.as_mut().graceful_shutdown();
         }
-        // Errors here are the client's: it went away, or sent what hyper has answered with 400.
-        connection.poll(context).map(|_| ())
+        let poll = || connection.poll(context);
+        let Ok(polled) = catch_unwind(AssertUnwindSafe(poll)) else {
+            fault::log("an answer panicked while it was sent");
+            return Poll::Ready(());
+        };
+        // Errors here are the client's (it went away, or sent what hyper has answered with 400)
+        // or a body's, which has been logged.
+        polled.map(|_| ())
     }
 }
 
-/// Ends a connection whose time is up; one that was sending a head is told so.
-fn expire(connection: http1::Connection<TokioIo<Stream>, RequestService>, state: &ConnState) {
-    if state.phase() == Phase::Head {
+/// Ends a connection whose time is up; one that still owes its request is told so.
+fn expire(connection: Protocol, state: &ConnState) {
+    if state.owes_request() {
         let stream = connection.into_parts().io.into_inner();
         // Best effort: a client that does not read its answers is not waited for.
-        drop(stream.socket.try_write(fault::HEAD_TIMEOUT_ANSWER));
+        drop(stream.socket.try_write(fault::REQUEST_TIMEOUT_ANSWER));
     }
 }
 
 /// hyper's service: makes a `Request` and gives it to the dispatcher.
-#[derive(Debug)]
 struct RequestService {
     shared: Arc<Shared>,
     info: Arc<ConnInfo>,
@@ -134,34 +146,67 @@ impl Service<http::Request<Incoming>> for RequestService {
     type Future = Answering;
 
     fn call(&self, request: http::Request<Incoming>) -> Answering {
-        self.state.enter(Phase::Open);
+        self.state.open();
         let (head, incoming) = request.into_parts();
-        let step = if hyper::body::Body::is_end_stream(&incoming) {
-            self.dispatch(head, RequestBody::Empty)
+        let is_head = head.method == Method::HEAD;
+        let entry = self
+            .shared
+            .access_hook
+            .as_ref()
+            .map(|hook| AccessEntry::begin(hook, &head, &self.info));
+        let step = if let Some(refusal) = self.refuse(&head) {
+            Step::Refused(Some(refusal))
+        } else if hyper::body::Body::is_end_stream(&incoming) {
+            dispatch(&self.shared, head, &self.info, RequestBody::Empty)
         } else {
             self.receive(head, incoming)
         };
         Answering {
             step,
+            is_head,
             state: Arc::clone(&self.state),
+            entry,
         }
     }
 }
 
+/// Gives a request to the dispatcher, whose panic ends the request and nothing else.
+fn dispatch(shared: &Shared, head: Parts, conn: &Arc<ConnInfo>, body: RequestBody) -> Step {
+    let (responder, answer) = responder();
+    let request = Request {
+        head,
+        conn: Arc::clone(conn),
+        body,
+    };
+    let call = || shared.dispatcher.dispatch(request, responder);
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        // The responder has answered 500 as it was dropped, if the handler had not answered.
+        fault::log("a handler panicked");
+    }
+    Step::Answer(answer)
+}
+
 impl RequestService {
-    fn dispatch(&self, head: http::request::Parts, body: RequestBody) -> Step {
-        let (responder, answer) = responder();
-        let request = Request {
-            head,
-            conn: Arc::clone(&self.info),
-            body,
-        };
-        self.shared.dispatcher.dispatch(request, responder);
-        Step::Answer(answer)
+    /// The answer to a head that no handler should see.
+    fn refuse(&self, head: &Parts) -> Option<Response> {
+        let uri = &head.uri;
+        if head.method == Method::CONNECT {
+            return Some(fault::no_tunnel());
+        }
+        if uri.path().as_bytes().first() != Some(&b'/') {
+            let asks_server = head.method == Method::OPTIONS && uri.path() == "*";
+            return (!asks_server).then(fault::bad_request);
+        }
+        if target_length(uri) > self.shared.config.max_target_size {
+            return Some(fault::target_too_long());
+        }
+        // User information is for clients to keep (RFC 9110 section 4.2.4).
+        let authority = uri.authority()?.as_str();
+        authority.contains('@').then(fault::bad_request)
     }
 
     /// Decides how a body is read: refused, whole and beforehand, or as the handler asks.
-    fn receive(&self, head: http::request::Parts, incoming: Incoming) -> Step {
+    fn receive(&self, head: Parts, incoming: Incoming) -> Step {
         let config = &self.shared.config;
         let size = hyper::body::Body::size_hint(&incoming).exact();
         let limit = config.max_body_size;
@@ -171,59 +216,72 @@ impl RequestService {
             let error = ReadError::TooLarge { limit };
             return Step::Refused(Some(fault::unreadable_body(&error)));
         }
-        if head.version < Version::HTTP_11 && !head.headers.contains_key(CONTENT_LENGTH) {
-            // RFC 9112 section 6.1: a coding that the client's version does not have.
-            let mut response = text_response(StatusCode::BAD_REQUEST, "Bad Request\n");
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
-            return Step::Refused(Some(response));
-        }
         let body = IncomingBody::new(incoming, limit, Arc::clone(&self.state));
-        match size {
-            Some(size) if size <= config.buffered_body_size as u64 => {
-                let shared = Arc::clone(&self.shared);
-                let conn = Arc::clone(&self.info);
-                Step::Buffering(Box::pin(async move {
-                    match RequestBody::Stream(body).read_all().await {
-                        Ok(bytes) => {
-                            let (responder, answer) = responder();
-                            let body = RequestBody::Full(bytes);
-                            let request = Request { head, conn, body };
-                            shared.dispatcher.dispatch(request, responder);
-                            answer.await
-                        }
-                        Err(error) => fault::unreadable_body(&error),
-                    }
-                }))
-            }
-            _ => self.dispatch(head, RequestBody::Stream(body)),
+        // Reading makes hyper ask an expecting client for the body; that is the handler's to do.
+        let may_read = size.is_some_and(|size| size <= config.buffered_body_size as u64)
+            && !head.headers.contains_key(EXPECT);
+        if !may_read {
+            return dispatch(&self.shared, head, &self.info, RequestBody::Stream(body));
         }
+        let shared = Arc::clone(&self.shared);
+        let conn = Arc::clone(&self.info);
+        Step::Buffering(Box::pin(async move {
+            match RequestBody::Stream(body).read_all().await {
+                Ok(bytes) => dispatch(&shared, head, &conn, RequestBody::Full(bytes)),
+                Err(error) => Step::Refused(Some(fault::unreadable_body(&error))),
+            }
+        }))
     }
+}
+
+/// The length of a target's path and query.
+fn target_length(uri: &Uri) -> usize {
+    uri.path_and_query()
+        .map_or(0, |target| target.as_str().len())
 }
 
 enum Step {
     Answer(Answer),
-    Buffering(Pin<Box<dyn Future<Output = Response> + Send>>),
+    /// Becomes one of the others when the body has been read.
+    Buffering(Pin<Box<dyn Future<Output = Step> + Send>>),
     Refused(Option<Response>),
 }
 
 /// A request on its way to its response.
 struct Answering {
     step: Step,
+    is_head: bool,
     state: Arc<ConnState>,
+    entry: Option<Box<AccessEntry>>,
 }
 
 impl Future for Answering {
     type Output = Result<http::Response<WireBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.step {
-            Step::Answer(answer) => std::task::ready!(Pin::new(answer).poll(context)),
-            Step::Buffering(future) => std::task::ready!(future.as_mut().poll(context)),
-            Step::Refused(response) => response.take().unwrap_or_else(fault::internal_error),
+        let mut response = loop {
+            match &mut self.step {
+                Step::Answer(answer) => break ready!(Pin::new(answer).poll(context)),
+                Step::Buffering(future) => self.step = ready!(future.as_mut().poll(context)),
+                Step::Refused(response) => {
+                    break response.take().unwrap_or_else(fault::internal_error);
+                }
+            }
         };
-        self.state.enter(Phase::Idle);
-        Poll::Ready(Ok(response.map(WireBody::from)))
+        answer::make_sendable(&mut response, self.is_head);
+        if let Some(entry) = &mut self.entry {
+            entry.set_status(response.status());
+        }
+        let tail = if self.entry.is_none() && WireBody::is_whole(response.body()) {
+            self.state.answered();
+            None
+        } else {
+            self.state.enter(Phase::Answer);
+            Some(Tail {
+                state: Arc::clone(&self.state),
+                entry: self.entry.take(),
+            })
+        };
+        Poll::Ready(Ok(response.map(|body| WireBody::new(body, tail))))
     }
 }

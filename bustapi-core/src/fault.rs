@@ -39,23 +39,42 @@ pub fn internal_error() -> Response {
     text_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n")
 }
 
+/// The answer to a head that breaks the rules of HTTP.
+pub(crate) fn bad_request() -> Response {
+    closing(StatusCode::BAD_REQUEST, "Bad Request\n")
+}
+
+/// The answer to a target beyond the limit.
+pub(crate) fn target_too_long() -> Response {
+    closing(StatusCode::URI_TOO_LONG, "Request-URI Too Long\n")
+}
+
+/// The answer to CONNECT, as this is no proxy.
+pub(crate) fn no_tunnel() -> Response {
+    closing(StatusCode::NOT_IMPLEMENTED, "Not Implemented\n")
+}
+
 /// The answer when a request's body cannot be read: 413 or 400. It closes the connection,
 /// as what is left of the body would be taken for the next request.
-#[must_use]
 pub(crate) fn unreadable_body(error: &ReadError) -> Response {
-    let mut response = match error {
+    match error {
         ReadError::TooLarge { .. } => {
-            text_response(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large\n")
+            closing(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large\n")
         }
-        ReadError::Broken(_) => text_response(StatusCode::BAD_REQUEST, "Bad Request\n"),
-    };
+        ReadError::Broken(_) => bad_request(),
+    }
+}
+
+/// An answer after which the connection is closed.
+fn closing(status: StatusCode, text: &'static str) -> Response {
+    let mut response = text_response(status, text);
     response
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// What is written by hand to a connection whose head did not arrive in time.
-pub(crate) const HEAD_TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
+/// What is written by hand to a connection whose request did not arrive in time.
+pub(crate) const REQUEST_TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     content-type: text/plain; charset=utf-8\r\ncontent-length: 16\r\n\
     connection: close\r\n\r\nRequest Timeout\n";

@@ -4,6 +4,8 @@
 //! placed by the [`executor`]. Nothing here knows Python.
 #![forbid(unsafe_code)]
 
+mod access_log;
+mod answer;
 mod body;
 mod config;
 mod connection;
@@ -11,12 +13,15 @@ mod dispatch;
 mod error;
 pub mod executor;
 mod fault;
+pub mod framing;
 mod handler;
 mod listener;
 mod server;
+pub mod shutdown;
 mod stream;
 mod watch;
 
+pub use access_log::{AccessHook, AccessRecord};
 pub use body::{IncomingBody, RequestBody};
 pub use bustapi_http as http_message;
 pub use config::Config;

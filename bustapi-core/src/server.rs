@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bustapi_http::{ConnInfo, Scheme};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::access_log::{AccessHook, AccessRecord, write_to_stderr};
 use crate::config::Config;
 use crate::connection::{Shared, protocol, serve};
 use crate::dispatch::Dispatcher;
@@ -16,10 +17,19 @@ use crate::stream::{Stream, peers};
 use crate::watch::{TICK, Watch};
 
 /// Serves requests that come on a listener.
-#[derive(Debug)]
 pub struct Server {
     config: Config,
     dispatcher: Arc<Dispatcher>,
+    access_hook: Option<AccessHook>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("config", &self.config)
+            .field("dispatcher", &self.dispatcher)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Server {
@@ -27,9 +37,20 @@ impl Server {
     #[must_use]
     pub fn new(config: Config, dispatcher: Dispatcher) -> Self {
         Self {
+            access_hook: config
+                .access_log
+                .then(|| Arc::new(write_to_stderr) as AccessHook),
             config,
             dispatcher: Arc::new(dispatcher),
         }
+    }
+
+    /// Gives each answered request to `hook` instead of writing it to standard error; also
+    /// where the configuration turned the access log off.
+    #[must_use]
+    pub fn with_access_log(mut self, hook: impl Fn(&AccessRecord) + Send + Sync + 'static) -> Self {
+        self.access_hook = Some(Arc::new(hook));
+        self
     }
 
     /// Makes a runtime on this thread and serves until `shutdown` completes and the open
@@ -79,15 +100,14 @@ impl Server {
             () = &mut shutdown => {}
         }
         watch.drain();
-        let deadline = Instant::now() + drain_timeout;
-        while watch.count() > 0 && Instant::now() < deadline {
-            sleep(TICK / 10).await;
-        }
-        if watch.count() > 0 {
+        if timeout(drain_timeout, watch.empty()).await.is_err() {
             crate::fault::log(&format!(
                 "{} connections were still busy at the end of the drain time",
                 watch.count()
             ));
+            // They end at their next turn, which they get before the runtime ends.
+            watch.abort();
+            watch.empty().await;
         }
         ticking.abort();
         Ok(())
@@ -100,6 +120,7 @@ impl Server {
         let shared = Arc::new(Shared {
             config: self.config,
             dispatcher: self.dispatcher,
+            access_hook: self.access_hook,
         });
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -115,10 +136,7 @@ impl Server {
                 scheme: Scheme::Http,
             };
             let watched = watch.admit();
-            let stream = Stream {
-                socket,
-                state: Arc::clone(&watched.state),
-            };
+            let stream = Stream::new(socket, Arc::clone(&watched.state));
             let connection = serve(&builder, stream, info, watched, Arc::clone(&shared));
             tokio::spawn(async move {
                 connection.await;

@@ -1,9 +1,11 @@
-//! The byte stream beneath a connection: TCP or unix socket, noting progress for the watch.
+//! The byte stream beneath a connection: TCP or unix socket. It notes progress for the watch,
+//! keeps from hyper what the [`Guard`] refuses, and closes without losing the last answer.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bustapi_http::Peer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -11,7 +13,8 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use crate::watch::ConnState;
+use crate::framing::{Guard, Refusal};
+use crate::watch::{ConnState, Phase};
 
 /// An accepted socket.
 #[derive(Debug)]
@@ -30,20 +33,103 @@ impl Socket {
             Self::Unix(stream) => stream.try_write(bytes),
         }
     }
+
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+
+    fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+/// Given to hyper in place of the rest of a refused head: no head may hold a NUL, so hyper
+/// answers 400 once the requests before it are answered, and closes.
+const REFUSED_HEAD: &[u8] = b"\0\r\n\r\n";
+
+/// What hyper reads after a refusal.
+#[derive(Debug)]
+enum Refused {
+    /// What is left of [`REFUSED_HEAD`].
+    Head(&'static [u8]),
+    /// An error.
+    Body,
 }
 
 /// A socket whose progress is noted.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) socket: Socket,
-    pub(crate) state: Arc<ConnState>,
+    state: Arc<ConnState>,
+    guard: Guard,
+    refused: Option<Refused>,
+    /// Whether no more will be written and only the client's last bytes are awaited.
+    lingers: bool,
 }
 
 impl Stream {
+    pub(crate) fn new(socket: Socket, state: Arc<ConnState>) -> Self {
+        Self {
+            socket,
+            state,
+            guard: Guard::default(),
+            refused: None,
+            lingers: false,
+        }
+    }
+
     fn note(&self, written: &Poll<io::Result<usize>>) {
         match written {
             Poll::Pending => self.state.write_waits(),
             Poll::Ready(_) => self.state.wrote(),
+        }
+    }
+
+    /// Takes back the bytes from the fault on, and puts in their place what makes hyper refuse.
+    fn refuse(
+        &mut self,
+        refusal: Refusal,
+        before: usize,
+        buffer: &mut ReadBuf<'_>,
+    ) -> io::Result<()> {
+        buffer.set_filled(before + refusal.allowed);
+        if refusal.in_head {
+            self.refused = Some(Refused::Head(REFUSED_HEAD));
+            // There is room, as at least one byte was taken back.
+            return self.read_refused(buffer);
+        }
+        self.refused = Some(Refused::Body);
+        if refusal.allowed > 0 {
+            return Ok(());
+        }
+        self.read_refused(buffer)
+    }
+
+    fn read_refused(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        match &mut self.refused {
+            Some(Refused::Head(rest)) => {
+                let (now, later) = rest.split_at(rest.len().min(buffer.remaining()));
+                buffer.put_slice(now);
+                *rest = later;
+                Ok(())
+            }
+            Some(Refused::Body) => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the framing of the body is broken",
+            )),
+            None => Ok(()),
         }
     }
 }
@@ -54,16 +140,21 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = match &mut self.socket {
-            Socket::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            #[cfg(unix)]
-            Socket::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-        };
-        if buffer.filled().len() > before {
-            self.state.received();
+        if self.refused.is_some() {
+            return Poll::Ready(self.read_refused(buffer));
         }
-        polled
+        let before = buffer.filled().len();
+        ready!(self.socket.poll_read(context, buffer))?;
+        let bytes = &buffer.filled()[before..];
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let checked = self.guard.check(bytes);
+        self.state.received(self.guard.is_within_head());
+        Poll::Ready(match checked {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.refuse(refusal, before, buffer),
+        })
     }
 }
 
@@ -105,11 +196,25 @@ impl AsyncWrite for Stream {
         Poll::Ready(Ok(()))
     }
 
+    /// Ends the writing side. Where the client may still be sending, its bytes are then read
+    /// and dropped until it ends too or the watch loses patience: closing with bytes unread
+    /// resets the connection, and the client would lose the answer that it has not read yet.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.socket {
-            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            #[cfg(unix)]
-            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        if !self.lingers {
+            ready!(self.socket.poll_shutdown(context))?;
+            if self.refused.is_none() && self.guard.is_between_requests() {
+                return Poll::Ready(Ok(()));
+            }
+            self.lingers = true;
+            self.state.enter(Phase::Closing);
+        }
+        let mut scratch = [MaybeUninit::uninit(); 8192];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            ready!(self.socket.poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 }

@@ -13,10 +13,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::config::Config;
 
 /// The precision of time-outs; a quarter of a second costs nothing and is soon enough.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
+
+/// Slower senders of bodies than this are taken for attackers: the slowest modem is faster.
+const MIN_BODY_BYTES_PER_SECOND: u32 = 240;
+/// The same by ticks.
+const MIN_BODY_BYTES_PER_TICK: u32 = MIN_BODY_BYTES_PER_SECOND / 4;
+/// How long a client may go on sending after its last answer, in ticks: two seconds.
+const CLOSING_TICKS: u32 = 8;
 
 /// What a connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +37,10 @@ pub(crate) enum Phase {
     Head = 1,
     /// The handler; a request is open.
     Open = 2,
+    /// The rest of an answer whose head is written.
+    Answer = 3,
+    /// The client's end of the connection, after ours.
+    Closing = 4,
 }
 
 /// No tick: the client is not being waited for.
@@ -40,10 +53,16 @@ pub(crate) struct ConnState {
     phase: AtomicU8,
     /// The tick at which the phase began.
     since: AtomicU32,
+    /// Whether the next head has begun to arrive, behind the request that is open.
+    next_head_began: AtomicBool,
     /// The tick since which the client has taken nothing of the answer.
     write_stalled: AtomicU32,
     /// The tick since which the client has sent nothing of the body that is asked for.
     read_stalled: AtomicU32,
+    /// For how many ticks the client may keep the reader of its body waiting; the bytes that
+    /// come add to it.
+    body_patience: AtomicU32,
+    max_body_patience: u32,
     expired: AtomicBool,
     draining: AtomicBool,
     /// The connection's task, to be woken when its time is up.
@@ -59,7 +78,9 @@ impl ConnState {
         match self.phase.load(Relaxed) {
             0 => Phase::Idle,
             1 => Phase::Head,
-            _ => Phase::Open,
+            2 => Phase::Open,
+            3 => Phase::Answer,
+            _ => Phase::Closing,
         }
     }
 
@@ -68,9 +89,24 @@ impl ConnState {
         self.since.store(self.now(), Relaxed);
     }
 
-    /// Notes that bytes came: the first ones after a pause begin a head.
-    pub(crate) fn received(&self) {
-        if self.phase.load(Relaxed) == Phase::Idle as u8 {
+    /// Begins a request: no more is expected of the client.
+    pub(crate) fn open(&self) {
+        self.phase.store(Phase::Open as u8, Relaxed);
+    }
+
+    /// Ends a request: the next one is waited for.
+    pub(crate) fn answered(&self) {
+        self.enter(if self.next_head_began.load(Relaxed) {
+            Phase::Head
+        } else {
+            Phase::Idle
+        });
+    }
+
+    /// Notes that bytes came, and whether they end within a head.
+    pub(crate) fn received(&self, within_head: bool) {
+        self.next_head_began.store(within_head, Relaxed);
+        if within_head && self.phase.load(Relaxed) == Phase::Idle as u8 {
             self.enter(Phase::Head);
         }
     }
@@ -85,14 +121,40 @@ impl ConnState {
         self.write_stalled.store(NOT_WAITING, Relaxed);
     }
 
+    /// Begins a body: the client gets its full patience.
+    pub(crate) fn body_begins(&self) {
+        self.body_patience.store(self.max_body_patience, Relaxed);
+    }
+
     pub(crate) fn body_waits(&self) {
         if self.read_stalled.load(Relaxed) == NOT_WAITING {
             self.read_stalled.store(self.now(), Relaxed);
         }
     }
 
-    pub(crate) fn body_came(&self) {
+    /// Notes that `bytes` of the body came: what was waited for them is taken off the
+    /// patience, and what they earn is added.
+    pub(crate) fn body_came(&self, bytes: usize) {
+        let since = self.read_stalled.swap(NOT_WAITING, Relaxed);
+        let waited = match since {
+            NOT_WAITING => 0,
+            since => self.now().saturating_sub(since),
+        };
+        let earned = u32::try_from(bytes).unwrap_or(u32::MAX) / MIN_BODY_BYTES_PER_TICK;
+        let left = self.body_patience.load(Relaxed).saturating_sub(waited);
+        let patience = left.saturating_add(earned).min(self.max_body_patience);
+        self.body_patience.store(patience, Relaxed);
+    }
+
+    /// No more of the body is asked for.
+    pub(crate) fn body_ends(&self) {
         self.read_stalled.store(NOT_WAITING, Relaxed);
+    }
+
+    /// Whether the client has not sent what was asked for, rather than not read its answer.
+    pub(crate) fn owes_request(&self) -> bool {
+        self.write_stalled.load(Relaxed) == NOT_WAITING
+            && matches!(self.phase(), Phase::Head | Phase::Open)
     }
 
     pub(crate) fn is_expired(&self) -> bool {
@@ -110,6 +172,11 @@ impl ConnState {
         }
     }
 
+    fn expire(&self) {
+        self.expired.store(true, Relaxed);
+        self.wake();
+    }
+
     fn wake(&self) {
         if let Some(waker) = lock(&self.waker).as_ref() {
             waker.wake_by_ref();
@@ -122,6 +189,8 @@ impl ConnState {
 pub(crate) struct Watch {
     clock: Arc<AtomicU32>,
     connections: Mutex<Connections>,
+    /// Told when the last connection has gone.
+    emptied: Notify,
     head: u32,
     body: u32,
     write: u32,
@@ -139,6 +208,7 @@ impl Watch {
         Self {
             clock: Arc::new(AtomicU32::new(0)),
             connections: Mutex::new(Connections::default()),
+            emptied: Notify::new(),
             head: ticks(config.head_timeout),
             body: ticks(config.body_timeout),
             write: ticks(config.write_timeout),
@@ -152,8 +222,11 @@ impl Watch {
             clock: Arc::clone(&self.clock),
             phase: AtomicU8::new(Phase::Idle as u8),
             since: AtomicU32::new(self.clock.load(Relaxed)),
+            next_head_began: AtomicBool::new(false),
             write_stalled: AtomicU32::new(NOT_WAITING),
             read_stalled: AtomicU32::new(NOT_WAITING),
+            body_patience: AtomicU32::new(self.body),
+            max_body_patience: self.body,
             expired: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             waker: Mutex::new(None),
@@ -174,6 +247,24 @@ impl Watch {
         lock(&self.connections).open.len()
     }
 
+    /// Completes when no connection is left.
+    pub(crate) async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.count() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Ends every connection now.
+    pub(crate) fn abort(&self) {
+        for state in lock(&self.connections).open.values() {
+            state.expire();
+        }
+    }
+
     /// Asks every connection to end after the request that it serves.
     pub(crate) fn drain(&self) {
         for state in lock(&self.connections).open.values() {
@@ -187,8 +278,7 @@ impl Watch {
         let now = self.clock.fetch_add(1, Relaxed).wrapping_add(1);
         for state in lock(&self.connections).open.values() {
             if self.is_due(state, now) {
-                state.expired.store(true, Relaxed);
-                state.wake();
+                state.expire();
             }
         }
     }
@@ -201,11 +291,15 @@ impl Watch {
         let phase_over = match state.phase() {
             Phase::Idle => over(since, self.keep_alive),
             Phase::Head => over(since, self.head),
-            Phase::Open => false,
+            Phase::Open | Phase::Answer => false,
+            Phase::Closing => over(since, CLOSING_TICKS),
         };
+        let read_stalled = state.read_stalled.load(Relaxed);
         phase_over
             || over(state.write_stalled.load(Relaxed), self.write)
-            || over(state.read_stalled.load(Relaxed), self.body)
+            || (self.body != 0
+                && read_stalled != NOT_WAITING
+                && now.saturating_sub(read_stalled) > state.body_patience.load(Relaxed))
     }
 }
 
@@ -219,7 +313,11 @@ pub(crate) struct Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        lock(&self.watch.connections).open.remove(&self.id);
+        let mut connections = lock(&self.watch.connections);
+        connections.open.remove(&self.id);
+        if connections.open.is_empty() {
+            self.watch.emptied.notify_waiters();
+        }
     }
 }
 

@@ -1,0 +1,215 @@
+//! The access log: one record per request, at the end of its answer's body.
+//!
+//! With the log off a request pays nothing; with it on, the pieces of the head that a record
+//! shows are kept (reference counts, no copies) until the last byte has been handed over.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bustapi_http::{ConnInfo, Peer};
+use http::header::{HeaderValue, REFERER, USER_AGENT};
+use http::request::Parts;
+use http::{Method, StatusCode, Uri, Version};
+
+/// Takes records as requests end; called on the IO thread, so it must not wait.
+pub type AccessHook = Arc<dyn Fn(&AccessRecord) + Send + Sync>;
+
+/// One answered request. Shown, it is a line of the combined log format:
+///
+/// ```text
+/// 127.0.0.1 - - [22/Nov/2026:21:53:29 +0000] "GET /a?b HTTP/1.1" 200 13 "-" "curl/8.5.0"
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AccessRecord {
+    /// The connection.
+    pub conn: Arc<ConnInfo>,
+    /// The request's method.
+    pub method: Method,
+    /// The request's target as sent.
+    pub target: Uri,
+    /// The request's version.
+    pub version: Version,
+    /// The `Referer` field.
+    pub referer: Option<HeaderValue>,
+    /// The `User-Agent` field.
+    pub user_agent: Option<HeaderValue>,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// Bytes of the answer's body that were handed to the connection.
+    pub sent: u64,
+    /// When the request's head had been read.
+    pub time: SystemTime,
+    /// From then to the end of the answer's body.
+    pub duration: Duration,
+}
+
+impl fmt::Display for AccessRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.conn.remote {
+            Peer::Tcp(address) => write!(f, "{}", address.ip())?,
+            Peer::Unix(_) => f.write_str("-")?,
+        }
+        f.write_str(" - - [")?;
+        write_time(f, self.time)?;
+        write!(
+            f,
+            "] \"{} {} {:?}\" {} ",
+            self.method,
+            self.target,
+            self.version,
+            self.status.as_u16()
+        )?;
+        match self.sent {
+            0 => f.write_str("-")?,
+            sent => write!(f, "{sent}")?,
+        }
+        write_field(f, self.referer.as_ref())?;
+        write_field(f, self.user_agent.as_ref())
+    }
+}
+
+/// A quoted field. What could end the quotation or the line is escaped, so that a client
+/// cannot write lines of its own.
+fn write_field(f: &mut fmt::Formatter<'_>, value: Option<&HeaderValue>) -> fmt::Result {
+    let Some(value) = value else {
+        return f.write_str(" \"-\"");
+    };
+    f.write_str(" \"")?;
+    for &byte in value.as_bytes() {
+        match byte {
+            b'"' | b'\\' => write!(f, "\\{}", char::from(byte))?,
+            b' '..=b'~' => write!(f, "{}", char::from(byte))?,
+            _ => write!(f, "\\x{byte:02x}")?,
+        }
+    }
+    f.write_str("\"")
+}
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// `22/Nov/2026:21:53:29 +0000`.
+fn write_time(f: &mut fmt::Formatter<'_>, time: SystemTime) -> fmt::Result {
+    // A clock before 1970 is shown as 1970.
+    let seconds = time
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let (day, month, year) = civil_date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    write!(
+        f,
+        "{day:02}/{}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000",
+        MONTHS[month]
+    )
+}
+
+/// Day, month (from 0) and year of a day counted from 1 January 1970. Years are counted from
+/// 1 March, which puts the leap day at their end.
+fn civil_date(days: u64) -> (u64, usize, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * day + 2) / 153;
+    let day = day - (153 * from_march + 2) / 5 + 1;
+    let month = (from_march + 2) % 12;
+    let year = era * 400 + year + u64::from(month < 2);
+    (day, usize::try_from(month).unwrap_or(0), year)
+}
+
+/// A record in the making.
+pub(crate) struct AccessEntry {
+    record: AccessRecord,
+    began: Instant,
+    pub(crate) sent: u64,
+    hook: AccessHook,
+}
+
+impl AccessEntry {
+    pub(crate) fn begin(hook: &AccessHook, head: &Parts, conn: &Arc<ConnInfo>) -> Box<Self> {
+        Box::new(Self {
+            record: AccessRecord {
+                conn: Arc::clone(conn),
+                method: head.method.clone(),
+                target: head.uri.clone(),
+                version: head.version,
+                referer: head.headers.get(REFERER).cloned(),
+                user_agent: head.headers.get(USER_AGENT).cloned(),
+                status: StatusCode::OK,
+                sent: 0,
+                time: SystemTime::now(),
+                duration: Duration::ZERO,
+            },
+            began: Instant::now(),
+            sent: 0,
+            hook: Arc::clone(hook),
+        })
+    }
+
+    pub(crate) fn set_status(&mut self, status: StatusCode) {
+        self.record.status = status;
+    }
+
+    pub(crate) fn write(mut self: Box<Self>) {
+        self.record.sent = self.sent;
+        self.record.duration = self.began.elapsed();
+        (self.hook)(&self.record);
+    }
+}
+
+/// Where records go if nobody takes them: standard error, as Flask's own server does it.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the log of a program without one"
+)]
+pub(crate) fn write_to_stderr(record: &AccessRecord) {
+    eprintln!("{record}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bustapi_http::Scheme;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(civil_date(0), (1, 0, 1970));
+        assert_eq!(civil_date(59), (1, 2, 1970));
+        assert_eq!(civil_date(11_016), (29, 1, 2000));
+        assert_eq!(civil_date(11_017), (1, 2, 2000));
+        assert_eq!(civil_date(20_779), (22, 10, 2026));
+        assert_eq!(civil_date(47_540), (28, 1, 2100));
+        assert_eq!(civil_date(47_541), (1, 2, 2100));
+    }
+
+    #[test]
+    fn a_record_is_one_line_of_the_combined_format() {
+        let peer = Peer::Tcp("10.0.0.9:1234".parse().unwrap());
+        let record = AccessRecord {
+            conn: Arc::new(ConnInfo {
+                remote: peer.clone(),
+                local: peer,
+                scheme: Scheme::Http,
+            }),
+            method: Method::GET,
+            target: Uri::from_static("/a?b"),
+            version: Version::HTTP_11,
+            referer: None,
+            user_agent: Some(HeaderValue::from_bytes(b"x\"\\\xe9\ty").unwrap()),
+            status: StatusCode::NOT_FOUND,
+            sent: 9,
+            time: UNIX_EPOCH + Duration::from_secs(1_795_384_409),
+            duration: Duration::ZERO,
+        };
+        assert_eq!(
+            record.to_string(),
+            "10.0.0.9 - - [22/Nov/2026:21:53:29 +0000] \"GET /a?b HTTP/1.1\" 404 9 \"-\" \
+             \"x\\\"\\\\\\xe9\\x09y\""
+        );
+        let empty = AccessRecord { sent: 0, ..record };
+        assert!(empty.to_string().contains("\" 404 - \""));
+    }
+}

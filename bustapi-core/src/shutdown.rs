@@ -1,0 +1,75 @@
+//! The usual way to stop a server: a signal.
+
+use crate::fault;
+
+/// Completes when the process is asked to end, by SIGINT or SIGTERM (on Windows by Ctrl-C).
+/// A second signal does not wait for open requests: it ends the process at once, with the
+/// status that a shell gives to the signal. To be awaited within a tokio runtime.
+///
+/// ```no_run
+/// # use bustapi_core::{Address, Config, Dispatcher, Listener, Server, shutdown, Routed, Responder};
+/// # fn main() -> Result<(), bustapi_core::ServerError> {
+/// # let hello = |_: Routed, responder: Responder| responder.complete(bustapi_http::Response::default());
+/// let listener = Listener::bind(&Address::Tcp("127.0.0.1".into(), 8000), 1024, false)?;
+/// Server::new(Config::default(), Dispatcher::to(hello)).run(listener, shutdown::stop_signal)
+/// # }
+/// ```
+pub async fn stop_signal() {
+    match Signals::new() {
+        Ok(mut signals) => {
+            signals.next().await;
+            tokio::spawn(async move {
+                let status = signals.next().await;
+                std::process::exit(status);
+            });
+        }
+        Err(error) => {
+            // The server is of use all the same: the signals then end it as they always do.
+            fault::log(&format!("cannot wait for signals: {error}"));
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for a signal; the status of a process that it ended.
+    async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 128 + 2,
+            _ = self.terminate.recv() => 128 + 15,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> i32 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        128 + 2
+    }
+}
