@@ -47,7 +47,7 @@ class DebugFilesKeyError(KeyError, AssertionError):
         return self.msg
 
 
-class FormDataRoutingRedirect(AssertionError):  # noqa: N818 Flask's name
+class FormDataRoutingRedirect(AssertionError):
     """Routing would redirect a request with a body, which browsers then drop.
 
     Raised unless the method is GET, HEAD or OPTIONS, or the status is 307 or 308.

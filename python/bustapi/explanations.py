@@ -105,8 +105,10 @@ def _describe_loader(loader: BaseLoader) -> t.Iterator[str]:
             continue
 
         if isinstance(value, (tuple, list)):
-            if all(isinstance(item, str) for item in value):
+            items = t.cast("t.Sequence[t.Any]", value)
+
+            if all(isinstance(item, str) for item in items):
                 yield f"{name}:"
-                yield from (f"  - {item}" for item in value)
+                yield from (f"  - {item}" for item in items)
         elif isinstance(value, (str, int, float, bool)):
             yield f"{name}: {value!r}"

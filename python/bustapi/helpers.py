@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
 
     from werkzeug.wrappers import Response as BaseResponse
 
+    from .app import Flask
     from .ctx import AppContext, RequestContext
     from .response import Response
 
@@ -32,7 +33,7 @@ _NO = frozenset({"0", "false", "no"})
 def get_debug_flag() -> bool:
     """Tell whether ``FLASK_DEBUG`` asks for debug mode; unset or empty is no."""
     flag = os.environ.get("FLASK_DEBUG")
-    return bool(flag) and t.cast(str, flag).lower() not in _NO
+    return bool(flag and flag.lower() not in _NO)
 
 
 def get_load_dotenv(default: bool = True) -> bool:
@@ -80,7 +81,7 @@ def stream_with_context(
         generator; of a function, calling it raises.
     """
     try:
-        source = iter(generator_or_function)  # type: ignore[arg-type] # a function raises
+        source = iter(t.cast("t.Iterator[t.AnyStr]", generator_or_function))
     except TypeError:
         function = t.cast("t.Callable[..., t.Iterator[t.AnyStr]]", generator_or_function)
 
@@ -224,7 +225,7 @@ def flash(message: str, category: str = "message") -> None:
     flashes = session.get("_flashes", [])
     flashes.append((category, message))
     session["_flashes"] = flashes
-    app = current_app._get_current_object()  # type: ignore[attr-defined] # it is a proxy
+    app = t.cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined] # it is a proxy
     message_flashed.send(app, _async_wrapper=app.ensure_sync, message=message, category=category)
 
 
@@ -241,8 +242,8 @@ def get_flashed_messages(
     flashes = request_ctx.flashes
 
     if flashes is None:
-        flashes = session.pop("_flashes") if "_flashes" in session else []
-        request_ctx.flashes = flashes
+        taken: list[tuple[str, str]] = session.pop("_flashes") if "_flashes" in session else []
+        request_ctx.flashes = flashes = taken
 
     if category_filter:
         flashes = [flash for flash in flashes if flash[0] in category_filter]
@@ -342,7 +343,7 @@ def get_root_path(import_name: str) -> str:
     loaded = sys.modules.get(import_name)
 
     if loaded is not None and getattr(loaded, "__file__", None) is not None:
-        return _folder_of(t.cast(str, loaded.__file__))
+        return _folder_of(t.cast("str", loaded.__file__))
 
     try:
         spec = importlib.util.find_spec(import_name)
@@ -355,8 +356,10 @@ def get_root_path(import_name: str) -> str:
     if loader is None:
         return os.getcwd()
 
-    if hasattr(loader, "get_filename"):
-        return _folder_of(loader.get_filename(import_name))
+    get_filename = getattr(loader, "get_filename", None)
+
+    if get_filename is not None:
+        return _folder_of(get_filename(import_name))
 
     # The loader does not tell: the module itself may, once it is imported.
     __import__(import_name)

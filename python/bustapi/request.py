@@ -159,7 +159,9 @@ class Request(RequestBase):
         return t.cast("int | None", current_app.config["MAX_CONTENT_LENGTH"])
 
     @max_content_length.setter
-    def max_content_length(self, value: int | None) -> None:
+    def max_content_length(  # pyright: ignore[reportIncompatibleVariableOverride] an attribute in Werkzeug
+        self, value: int | None
+    ) -> None:
         self._max_content_length = value
 
     @property
@@ -178,7 +180,9 @@ class Request(RequestBase):
         return t.cast("int | None", current_app.config["MAX_FORM_MEMORY_SIZE"])
 
     @max_form_memory_size.setter
-    def max_form_memory_size(self, value: int | None) -> None:
+    def max_form_memory_size(  # pyright: ignore[reportIncompatibleVariableOverride] an attribute in Werkzeug
+        self, value: int | None
+    ) -> None:
         self._max_form_memory_size = value
 
     @property  # type: ignore[override] # a plain attribute of the base class
@@ -204,7 +208,7 @@ class Request(RequestBase):
     def endpoint(self) -> str | None:
         """The endpoint of the rule that matched; ``None`` if none did."""
         rule = self.url_rule
-        return None if rule is None else t.cast(str, rule.endpoint)
+        return None if rule is None else t.cast("str", rule.endpoint)
 
     @property
     def blueprint(self) -> str | None:

@@ -18,6 +18,9 @@ class Response(ResponseBase):
     ``app.response_class``.
     """
 
+    # The name that the class has in Flask's API, which is what users see of it.
+    __module__ = "bustapi.wrappers"
+
     default_mimetype: str | None = "text/html"
 
     #: What :meth:`get_json` parses with.
@@ -33,6 +36,6 @@ class Response(ResponseBase):
         The config's ``MAX_COOKIE_SIZE``, or Werkzeug's default without an app.
         """
         if current_app:
-            return t.cast(int, current_app.config["MAX_COOKIE_SIZE"])
+            return t.cast("int", current_app.config["MAX_COOKIE_SIZE"])
 
         return super().max_cookie_size

@@ -34,7 +34,7 @@ class SessionMixin(c.MutableMapping[str, t.Any]):
     @property
     def permanent(self) -> bool:
         """Whether the session outlives the browser; kept in the session itself."""
-        return t.cast(bool, self.get("_permanent", False))
+        return t.cast("bool", self.get("_permanent", False))
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
@@ -55,7 +55,9 @@ def _mark_modified(session: SessionMixin) -> None:
     session.modified = True
 
 
-class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
+class SecureCookieSession(  # pyright: ignore[reportIncompatibleMethodOverride] dict goes first
+    CallbackDict[str, t.Any], SessionMixin
+):
     """A session for signed cookies. It notices changes to itself.
 
     :param initial: the first contents, which count as no change.
@@ -107,7 +109,7 @@ class SessionInterface:
 
     def get_cookie_name(self, app: Flask) -> str:
         """Return the cookie's name: ``SESSION_COOKIE_NAME``."""
-        return t.cast(str, app.config["SESSION_COOKIE_NAME"])
+        return t.cast("str", app.config["SESSION_COOKIE_NAME"])
 
     def get_cookie_domain(self, app: Flask) -> str | None:
         """Return the cookie's domain: ``SESSION_COOKIE_DOMAIN``.
@@ -121,15 +123,15 @@ class SessionInterface:
         ``APPLICATION_ROOT``.
         """
         config = app.config
-        return t.cast(str, config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"])
+        return t.cast("str", config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"])
 
     def get_cookie_httponly(self, app: Flask) -> bool:
         """Tell whether scripts may not read it: ``SESSION_COOKIE_HTTPONLY``."""
-        return t.cast(bool, app.config["SESSION_COOKIE_HTTPONLY"])
+        return t.cast("bool", app.config["SESSION_COOKIE_HTTPONLY"])
 
     def get_cookie_secure(self, app: Flask) -> bool:
         """Tell whether it is sent by HTTPS only: ``SESSION_COOKIE_SECURE``."""
-        return t.cast(bool, app.config["SESSION_COOKIE_SECURE"])
+        return t.cast("bool", app.config["SESSION_COOKIE_SECURE"])
 
     def get_cookie_samesite(self, app: Flask) -> str | None:
         """Return its ``SameSite`` attribute: ``SESSION_COOKIE_SAMESITE``."""
@@ -137,7 +139,7 @@ class SessionInterface:
 
     def get_cookie_partitioned(self, app: Flask) -> bool:
         """Tell whether it is kept per top-level site: ``SESSION_COOKIE_PARTITIONED``."""
-        return t.cast(bool, app.config["SESSION_COOKIE_PARTITIONED"])
+        return t.cast("bool", app.config["SESSION_COOKIE_PARTITIONED"])
 
     def get_expiration_time(self, app: Flask, session: SessionMixin) -> datetime | None:
         """Return when the cookie ends; ``None`` is with the browser's session."""
@@ -204,7 +206,7 @@ class SecureCookieSessionInterface(SessionInterface):
         # itsdangerous signs with the last key, and reads with any of them.
         fallbacks: list[str | bytes] = app.config["SECRET_KEY_FALLBACKS"] or []
         return URLSafeTimedSerializer(
-            [*fallbacks, app.secret_key],  # type: ignore[list-item] # str and bytes may mix
+            [*fallbacks, app.secret_key],  # type: ignore[arg-type] # str and bytes may mix
             salt=self.salt,
             serializer=self.serializer,
             signer_kwargs={

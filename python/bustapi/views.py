@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from . import typing as ft  # noqa: TC001 Flask's module has the name at run time
 from .globals import current_app, request
-
-if t.TYPE_CHECKING:
-    from . import typing as ft
 
 http_method_funcs = frozenset({"get", "post", "head", "options", "delete", "put", "trace", "patch"})
 

@@ -8,6 +8,8 @@ The functions are those of the standard :mod:`json` module, answered by
 
 from __future__ import annotations
 
+from bustapi.globals import current_app as current_app
+
 from . import provider as provider
 from .operations import dump as dump
 from .operations import dumps as dumps

@@ -82,11 +82,11 @@ class TagDict(JSONTag):
     key = " di"
 
     def check(self, value: t.Any) -> bool:
-        return (
-            isinstance(value, dict)
-            and len(value) == 1
-            and next(iter(value)) in self.serializer.tags
-        )
+        if not isinstance(value, dict):
+            return False
+
+        items = t.cast("dict[t.Any, t.Any]", value)
+        return len(items) == 1 and next(iter(items)) in self.serializer.tags
 
     def to_json(self, value: t.Any) -> t.Any:
         ((key, item),) = value.items()
@@ -278,10 +278,12 @@ class TaggedJSONSerializer:
     def _untag_scan(self, value: t.Any) -> t.Any:
         """Read all objects within a value, the innermost first."""
         if isinstance(value, dict):
-            return self.untag({k: self._untag_scan(v) for k, v in value.items()})
+            members = t.cast("dict[str, t.Any]", value)
+            return self.untag({k: self._untag_scan(v) for k, v in members.items()})
 
         if isinstance(value, list):
-            return [self._untag_scan(item) for item in value]
+            items = t.cast("list[t.Any]", value)
+            return [self._untag_scan(item) for item in items]
 
         return value
 
