@@ -14,11 +14,12 @@ import re
 import sys
 import traceback
 import typing as t
-from types import FunctionType, ModuleType, TracebackType
 
 import click
 
 if t.TYPE_CHECKING:  # pragma: no cover
+    from types import FunctionType, ModuleType, TracebackType
+
     from .app import Flask
 
 # What runs between the command line and the first line of an application.
@@ -198,9 +199,7 @@ def find_app_by_string(module: ModuleType, app_name: str) -> Flask:
     try:
         value = getattr(module, name)
     except AttributeError as e:
-        raise NoAppException(
-            f"Failed to find attribute {name!r} in {module.__name__!r}."
-        ) from e
+        raise NoAppException(f"Failed to find attribute {name!r} in {module.__name__!r}.") from e
 
     # A factory may be named without calling it.
     if inspect.isfunction(value):

@@ -35,9 +35,7 @@ Message = MutableMapping[str, t.Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-ExcInfo = t.Union[
-    tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]
-]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 #: Requests that run at once; the others wait for a thread. Views mostly wait for something
 #: else, so there are far more threads than processors.
@@ -131,9 +129,7 @@ class AsgiApp:
 class _Exchange:
     """One request and its response, between the event loop and the thread of the WSGI call."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, send: Send) -> None:
         self._loop = loop
         self._receive = receive
         self._send = send
@@ -153,27 +149,25 @@ class _Exchange:
         """Hand on the body, then wait for the client to leave."""
         more_body = True
 
-        while True:
-            message = await self._receive()
+        try:
+            while (message := await self._receive())["type"] != "http.disconnect":
+                if not more_body:
+                    continue
 
-            if message["type"] == "http.disconnect":
-                self.abandon()
-                return
+                more_body = message.get("more_body", False)
 
-            if not more_body:
-                continue
+                if chunk := message.get("body", b""):
+                    self.chunks.put(chunk)
 
-            more_body = message.get("more_body", False)
+                    if more_body:
+                        await self._wanted.wait()
+                        self._wanted.clear()
 
-            if chunk := message.get("body", b""):
-                self.chunks.put(chunk)
-
-                if more_body:
-                    await self._wanted.wait()
-                    self._wanted.clear()
-
-            if not more_body:
-                self.chunks.put(b"")
+                if not more_body:
+                    self.chunks.put(b"")
+        finally:
+            # However it ends, nobody will fill the queue that the thread may be waiting at.
+            self.abandon()
 
     def abandon(self) -> None:
         """Let the thread know that nobody listens any more."""
@@ -250,8 +244,7 @@ class _Exchange:
             "type": "http.response.start",
             "status": int(status.split(None, 1)[0]),
             "headers": [
-                (name.lower().encode("latin-1"), value.encode("latin-1"))
-                for name, value in headers
+                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
             ],
         }
         return self._write

@@ -18,7 +18,21 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
 
 class Blueprint(SansioBlueprint):
-    __doc__ = SansioBlueprint.__doc__
+    """A set of views, hooks, templates and static files to register on applications.
+
+    :param name: first part of its endpoints; without dots, not empty.
+    :param import_name: name of the module it is made in, as a rule ``__name__``.
+    :param static_folder: folder of static files, relative to `root_path`; ``None`` for none.
+    :param static_url_path: URL prefix of the static files; the folder's name by default.
+    :param template_folder: folder of templates; the application's come before them.
+    :param url_prefix: prefix of all its URLs.
+    :param subdomain: subdomain of all its Rules.
+    :param url_defaults: default values of all its Rules.
+    :param root_path: folder that relative paths start from; found by `import_name` if ``None``.
+    :param cli_group: name of the group for its CLI commands; ``None`` adds them to the
+        application's own, and by default the group has the blueprint's name.
+    :raises ValueError: for a bad `name`.
+    """
 
     def __init__(
         self,

@@ -30,10 +30,16 @@ from .cli_context import ScriptInfo as ScriptInfo
 from .cli_context import load_dotenv as load_dotenv
 from .cli_context import pass_script_info as pass_script_info
 from .cli_context import with_appcontext as with_appcontext
-from .cli_options import COMPAT_FLAG, flask_compat_option, install_flask_compat
+from .cli_options import (
+    COMPAT_FLAG,
+    _app_option,
+    _debug_option,
+    _env_file_option,
+    flask_compat_option,
+    install_flask_compat,
+)
 from .cli_options import CertParamType as CertParamType
 from .cli_options import SeparatedPathType as SeparatedPathType
-from .cli_options import _app_option, _debug_option, _env_file_option
 from .cli_options import _validate_key as _validate_key
 from .cli_options import get_version as get_version
 from .cli_options import version_option as version_option
@@ -48,6 +54,7 @@ if t.TYPE_CHECKING:  # pragma: no cover
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from .app import Flask
+
 
 class FlaskGroup(AppGroup):
     """A group with the built-in commands and those of the application that it loads.
@@ -306,9 +313,7 @@ def _unloadable_app(error: Exception) -> Flask:
     """An application that answers every request with the reason why it could not be loaded."""
     app = app_discovery.get_application_class()(__name__, static_folder=None)
 
-    def raise_error(
-        environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def raise_error(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         raise error from None
 
     app.wsgi_app = raise_error  # type: ignore[method-assign]

@@ -26,7 +26,7 @@ def shell_command() -> None:
 
     if startup and os.path.isfile(startup):
         with open(startup) as f:
-            exec(compile(f.read(), startup, "exec"), names)  # noqa: S102 as Python itself does
+            exec(compile(f.read(), startup, "exec"), names)  # as Python itself does
 
     names.update(current_app.make_shell_context())
     interactive_hook = getattr(sys, "__interactivehook__", None)

@@ -104,7 +104,6 @@ class AppGroup(click.Group):
         return super().group(*args, **kwargs)  # type: ignore[no-any-return]
 
 
-
 def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool = True) -> bool:
     """Set environment variables from files, where they are not set yet.
 

@@ -15,7 +15,6 @@ from .cli_context import ScriptInfo, load_dotenv
 from .version import FLASK_VERSION, bustapi_version
 
 
-
 def _set_app(ctx: click.Context, param: click.Option, value: str | None) -> str | None:
     if value is not None:
         ctx.ensure_object(ScriptInfo).app_import_path = value
@@ -60,9 +59,7 @@ _debug_option = click.Option(
 )
 
 
-def _env_file_callback(
-    ctx: click.Context, param: click.Option, value: str | None
-) -> str | None:
+def _env_file_callback(ctx: click.Context, param: click.Option, value: str | None) -> str | None:
     if value is not None:
         try:
             # Optional: only these files need it.
@@ -125,6 +122,7 @@ COMPAT_VARIABLE = "BUSTAPI_FLASK_COMPAT"
 
 
 def install_flask_compat(ctx: click.Context, param: click.Parameter | None, value: t.Any) -> None:
+    """Callback of ``--flask-compat``: put this package in Flask's place."""
     if not value:
         return
 
@@ -136,6 +134,7 @@ def install_flask_compat(ctx: click.Context, param: click.Parameter | None, valu
 
 
 def flask_compat_option() -> click.Option:
+    """Make the option, for the group and for its command ``run``."""
     return click.Option(
         [COMPAT_FLAG],
         help="Let 'import flask' give BustAPI, for applications and extensions made for Flask.",
@@ -218,9 +217,7 @@ def _validate_key(ctx: click.Context, param: click.Parameter, value: t.Any) -> t
         return None
 
     if is_adhoc:
-        raise click.BadParameter(
-            'When "--cert" is "adhoc", "--key" is not used.', ctx, param
-        )
+        raise click.BadParameter('When "--cert" is "adhoc", "--key" is not used.', ctx, param)
 
     if is_context:
         raise click.BadParameter(

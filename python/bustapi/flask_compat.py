@@ -15,15 +15,17 @@ import importlib
 import importlib.util
 import sys
 import typing as t
-from collections.abc import Iterable, Sequence
 from email.message import Message
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from importlib.metadata import Distribution, DistributionFinder
-from os import PathLike
-from types import ModuleType
 
 from .version import FLASK_VERSION
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from os import PathLike
+    from types import ModuleType
 
 _OWN = __package__
 _ALIAS = "flask"
@@ -74,9 +76,7 @@ def install() -> None:
     if sys.modules.get(_ALIAS) is own:
         return
 
-    early = sorted(
-        name for name in sys.modules if name == _ALIAS or name.startswith(f"{_ALIAS}.")
-    )
+    early = sorted(name for name in sys.modules if name == _ALIAS or name.startswith(f"{_ALIAS}."))
 
     if early:
         raise RuntimeError(
@@ -98,6 +98,9 @@ def _present(module: ModuleType, alias: str) -> None:
     sys.modules[alias] = module
 
 
+_ANY_DISTRIBUTION = DistributionFinder.Context()
+
+
 class _FlaskFinder(DistributionFinder):
     """Finds modules of this package, and a distribution, under Flask's name."""
 
@@ -117,7 +120,7 @@ class _FlaskFinder(DistributionFinder):
         return ModuleSpec(fullname, _AliasLoader())
 
     def find_distributions(
-        self, context: DistributionFinder.Context = DistributionFinder.Context()
+        self, context: DistributionFinder.Context = _ANY_DISTRIBUTION
     ) -> Iterable[Distribution]:
         """The distribution, when it is asked for by its name; it is not listed among all."""
         if context.name is not None and context.name.lower() == _ALIAS:

@@ -10,7 +10,10 @@ import importlib.util
 import os
 import pathlib
 import sys
-from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 
 def _namespace_portion(root: ModuleSpec, import_name: str) -> str:

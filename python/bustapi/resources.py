@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from datetime import timedelta
 
@@ -10,6 +9,8 @@ from .globals import current_app
 from .helpers import send_from_directory
 
 if t.TYPE_CHECKING:  # pragma: no cover
+    import os
+
     from .wrappers import Response
 
 READ_MODES = frozenset({"r", "rt", "rb"})
@@ -19,10 +20,10 @@ class StaticFiles(t.Protocol):
     """An object with a static folder: the application, or a blueprint."""
 
     @property
-    def static_folder(self) -> str | None: ...
+    def static_folder(self) -> str | None: ...  # noqa: D102
     @property
-    def has_static_folder(self) -> bool: ...
-    def get_send_file_max_age(self, filename: str | None) -> int | None: ...
+    def has_static_folder(self) -> bool: ...  # noqa: D102
+    def get_send_file_max_age(self, filename: str | None) -> int | None: ...  # noqa: D102
 
 
 def send_file_max_age() -> int | None:
@@ -46,7 +47,7 @@ def send_static(owner: StaticFiles, filename: str) -> Response:
 
     # Passed on explicitly: `send_file` alone would only ask the application.
     max_age = owner.get_send_file_max_age(filename)
-    return send_from_directory(t.cast(str, owner.static_folder), filename, max_age=max_age)
+    return send_from_directory(t.cast("str", owner.static_folder), filename, max_age=max_age)
 
 
 def open_file(path: str | os.PathLike[str], mode: str, encoding: str | None) -> t.IO[t.Any]:

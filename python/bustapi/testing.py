@@ -7,7 +7,6 @@ import typing as t
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from functools import cache
-from types import TracebackType
 from urllib.parse import urlsplit
 
 import werkzeug.test
@@ -16,13 +15,15 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request as BaseRequest
 
 from .cli import ScriptInfo
-from .sessions import SessionMixin
 
 if t.TYPE_CHECKING:  # pragma: no cover
+    from types import TracebackType
+
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.test import TestResponse
 
     from .app import Flask
+    from .sessions import SessionMixin
 
 
 class EnvironBuilder(werkzeug.test.EnvironBuilder):
@@ -108,9 +109,7 @@ class FlaskClient(Client):
         :raises RuntimeError: if the application opens no session.
         """
         if self._cookies is None:
-            raise TypeError(
-                "Cookies are disabled. Create a client with 'use_cookies=True'."
-            )
+            raise TypeError("Cookies are disabled. Create a client with 'use_cookies=True'.")
 
         app = self.application
         ctx = app.test_request_context(*args, **kwargs)
@@ -198,9 +197,7 @@ class FlaskClient(Client):
         # Contexts kept from the request before.
         self._context_stack.close()
 
-        response = super().open(
-            request, buffered=buffered, follow_redirects=follow_redirects
-        )
+        response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json  # type: ignore[assignment]
 
         # All that were kept, for redirects too: they are pushed again in their order.

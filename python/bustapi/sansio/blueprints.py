@@ -8,7 +8,6 @@ registered more than once, under other names.
 
 from __future__ import annotations
 
-import os
 import typing as t
 from collections import defaultdict
 from functools import update_wrapper
@@ -17,6 +16,8 @@ from .. import typing as ft
 from .scaffold import Scaffold, _endpoint_from_view_func, _sentinel, setupmethod
 
 if t.TYPE_CHECKING:  # pragma: no cover
+    import os
+
     from .app import App
 
 DeferredSetupFunction = t.Callable[["BlueprintSetupState"], None]
@@ -373,9 +374,7 @@ class Blueprint(Scaffold):
         return decorator
 
     @setupmethod
-    def add_app_template_test(
-        self, f: ft.TemplateTestCallable, name: str | None = None
-    ) -> None:
+    def add_app_template_test(self, f: ft.TemplateTestCallable, name: str | None = None) -> None:
         """Add a template test for all templates."""
         self._record_on_app(lambda app: app.jinja_env.tests.update({name or f.__name__: f}))
 
@@ -441,9 +440,7 @@ class Blueprint(Scaffold):
     @setupmethod
     def app_url_value_preprocessor(self, f: T_url_value_preprocessor) -> T_url_value_preprocessor:
         """`url_value_preprocessor` for every request of the application."""
-        self._record_on_app(
-            lambda app: app.url_value_preprocessors.setdefault(None, []).append(f)
-        )
+        self._record_on_app(lambda app: app.url_value_preprocessors.setdefault(None, []).append(f))
         return f
 
     @setupmethod
