@@ -48,7 +48,7 @@ class ConfigAttribute(t.Generic[T]):
         value = obj.config[self.__name__]
 
         if self.get_converter is None:
-            return t.cast(T, value)
+            return t.cast("T", value)
 
         return self.get_converter(value)
 

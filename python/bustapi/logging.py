@@ -26,7 +26,7 @@ def wsgi_errors_stream() -> t.TextIO:
     configurations name it ``ext://bustapi.logging.wsgi_errors_stream``.
     """
     if request:
-        return t.cast(t.TextIO, request.environ["wsgi.errors"])
+        return t.cast("t.TextIO", request.environ["wsgi.errors"])
 
     return sys.stderr
 
@@ -50,7 +50,7 @@ def has_level_handler(logger: logging.Logger) -> bool:
 
 #: Writes to :data:`wsgi_errors_stream`. Remove it from ``app.logger`` to log
 #: by other handlers only.
-default_handler = logging.StreamHandler(t.cast(t.TextIO, wsgi_errors_stream))
+default_handler = logging.StreamHandler(t.cast("t.TextIO", wsgi_errors_stream))
 default_handler.setFormatter(
     logging.Formatter("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")
 )
