@@ -7,7 +7,12 @@ use pyo3::prelude::*;
 
 mod attach;
 mod body;
+mod call;
+mod context;
+mod context_variable;
 mod error;
+mod json;
+mod plan;
 mod reply;
 mod request;
 mod server;
@@ -18,6 +23,10 @@ mod view;
 mod _native {
     #[pymodule_export]
     use crate::body::RawBody;
+    #[pymodule_export]
+    use crate::context::{AppContextBase, RequestContextBase};
+    #[pymodule_export]
+    use crate::plan::Generation;
     #[pymodule_export]
     use crate::reply::StartResponse;
     #[pymodule_export]

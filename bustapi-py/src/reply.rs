@@ -2,13 +2,23 @@
 
 use std::sync::Mutex;
 
+use bustapi_core::executor::Executor;
 use bustapi_http::{Body, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+};
 use http::{HeaderMap, StatusCode};
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
+
+use crate::call::Calls;
+use crate::json;
+use crate::plan::Plan;
+use crate::request::RawRequest;
+use crate::stream::{PieceStream, Pieces};
 
 /// WSGI's `start_response` (PEP 3333): keeps what it is called with.
 #[pyclass(frozen, module = "bustapi._native")]
@@ -24,9 +34,9 @@ struct Started {
 }
 
 /// Status and header fields of an answer.
-pub(crate) struct Head {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+struct Head {
+    status: StatusCode,
+    headers: HeaderMap,
 }
 
 impl StartResponse {
@@ -42,7 +52,7 @@ impl StartResponse {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(crate) fn is_started(&self) -> bool {
+    fn is_started(&self) -> bool {
         self.lock().head.is_some()
     }
 
@@ -51,7 +61,7 @@ impl StartResponse {
     /// # Errors
     ///
     /// `AssertionError` if `start_response` was not called.
-    pub(crate) fn take(&self) -> PyResult<(Head, Vec<u8>)> {
+    fn take(&self) -> PyResult<(Head, Vec<u8>)> {
         let mut started = self.lock();
         let head = started
             .head
@@ -99,7 +109,7 @@ impl StartResponse {
 /// # Errors
 ///
 /// `ValueError` where the code is not of three digits.
-pub(crate) fn status_code(code: u16) -> PyResult<StatusCode> {
+fn status_code(code: u16) -> PyResult<StatusCode> {
     StatusCode::from_u16(code)
         .map_err(|_| PyValueError::new_err(format!("`{code}` is not a status code")))
 }
@@ -110,7 +120,7 @@ pub(crate) fn status_code(code: u16) -> PyResult<StatusCode> {
 ///
 /// `ValueError` where a name is not a token or a value holds CR, LF, NUL or characters
 /// beyond Latin-1; `TypeError` where an item is not a pair of strings.
-pub(crate) fn header_map(pairs: &Bound<'_, PyList>) -> PyResult<HeaderMap> {
+fn header_map(pairs: &Bound<'_, PyList>) -> PyResult<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(pairs.len() + 1);
     for pair in pairs.iter() {
         let pair = pair
@@ -180,18 +190,180 @@ pub(crate) fn to_bytes(bytes: &Bound<'_, PyBytes>) -> Bytes {
     Bytes::from_owner(pyo3::pybacked::PyBackedBytes::from(bytes.clone()))
 }
 
-/// A response whose whole body is known; the application's own length gives way to it.
-pub(crate) fn whole(head: Head, body: Bytes) -> Response {
+/// A response whose whole body is known; a length that the application states otherwise
+/// gives way to it.
+fn whole(head: Head, body: Bytes) -> Response {
     let mut headers = head.headers;
-    if !body.is_empty() {
-        headers.remove(CONTENT_LENGTH);
+    if let Some(stated) = headers.get_mut(CONTENT_LENGTH) {
+        let actual = HeaderValue::from(body.len());
+        if *stated != actual && !body.is_empty() {
+            *stated = actual;
+        }
     }
     respond(head.status, headers, Body::from(body))
 }
 
-pub(crate) fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
+fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// What a view returned, where the default response and JSON classes would make nothing else
+/// of it: text, bytes, dicts and lists, alone or with a status.
+pub(crate) fn from_return_value(plan: &Plan, value: &Bound<'_, PyAny>) -> Option<Response> {
+    let Ok(pair) = value.cast_exact::<PyTuple>() else {
+        return from_body(plan, value, StatusCode::OK);
+    };
+    if pair.len() != 2 {
+        return None;
+    }
+    let (body, status) = (pair.get_item(0).ok()?, pair.get_item(1).ok()?);
+    let code = status.cast_exact::<PyInt>().ok()?.extract().ok()?;
+    let status = StatusCode::from_u16(code).ok()?;
+    if status.is_informational() || has_no_body(status) {
+        return None;
+    }
+    from_body(plan, &body, status)
+}
+
+fn from_body(plan: &Plan, value: &Bound<'_, PyAny>, status: StatusCode) -> Option<Response> {
+    const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+    let (body, media_type) = if let Ok(text) = value.cast_exact::<PyString>() {
+        if !plan.plain_text {
+            return None;
+        }
+        (Bytes::copy_from_slice(text.to_str().ok()?.as_bytes()), HTML)
+    } else if value.is_exact_instance_of::<PyDict>() || value.is_exact_instance_of::<PyList>() {
+        if !plan.plain_json || plan.is_debug(value.py()) {
+            return None;
+        }
+        let mut text = String::with_capacity(128);
+        json::dumps(value, &mut text)?;
+        text.push('\n');
+        (Bytes::from(text), JSON)
+    } else {
+        let bytes = value.cast_exact::<PyBytes>().ok()?;
+        if !plan.plain_text {
+            return None;
+        }
+        (to_bytes(bytes), HTML)
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    Some(response)
+}
+
+fn has_no_body(status: StatusCode) -> bool {
+    status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}
+
+/// A response object of the default kind with its whole body in memory, read in place of
+/// being called; `None` for any other.
+///
+/// # Errors
+///
+/// `ValueError` for header fields or a status that cannot be sent.
+pub(crate) fn from_response(
+    plan: &Plan,
+    response: &Bound<'_, PyAny>,
+    raw: &RawRequest,
+) -> PyResult<Option<Response>> {
+    let py = response.py();
+    if !plan.lean_response || !response.get_type().is(plan.response_class.bind(py)) {
+        return Ok(None);
+    }
+    let pieces = response.getattr(intern!(py, "response"))?;
+    let Ok(pieces) = pieces.cast_exact::<PyList>() else {
+        return Ok(None);
+    };
+    if response.getattr(intern!(py, "_on_close"))?.is_truthy()? {
+        return Ok(None);
+    }
+    let status = status_code(response.getattr(intern!(py, "_status_code"))?.extract()?)?;
+    let headers = response.getattr(intern!(py, "headers"))?;
+    let list = headers.getattr(intern!(py, "_list"))?;
+    let mut headers = header_map(list.cast::<PyList>()?)?;
+    // What Werkzeug does to the fields beyond stating the length.
+    if headers.contains_key(LOCATION)
+        || headers.contains_key(CONTENT_LOCATION)
+        || status.is_informational()
+        || has_no_body(status)
+    {
+        let environ = raw.environ(py)?;
+        let sent = response.call_method1(intern!(py, "get_wsgi_headers"), (environ,))?;
+        let list = sent.getattr(intern!(py, "_list"))?;
+        headers = header_map(list.cast::<PyList>()?)?;
+    }
+    let body = if status.is_informational() || has_no_body(status) {
+        Bytes::new()
+    } else {
+        match join(pieces)? {
+            Some(body) => body,
+            None => return Ok(None),
+        }
+    };
+    Ok(Some(whole(Head { status, headers }, body)))
+}
+
+/// A WSGI answer as a response.
+///
+/// # Errors
+///
+/// `AssertionError` where `start_response` was not called; `TypeError` where what the
+/// application returned is not iterable; whatever its first step raises.
+pub(crate) fn from_wsgi(
+    start: &Bound<'_, StartResponse>,
+    iterable: &Bound<'_, PyAny>,
+    streams: &Executor<Calls>,
+) -> PyResult<Response> {
+    let py = iterable.py();
+    if let Ok(list) = iterable.cast_exact::<PyList>()
+        && start.get().is_started()
+        && let Some(body) = join(list)?
+    {
+        let (head, mut written) = start.get().take()?;
+        let body = if written.is_empty() {
+            body
+        } else {
+            written.extend_from_slice(&body);
+            Bytes::from(written)
+        };
+        return Ok(whole(head, body));
+    }
+    let pieces = Pieces::new(iterable)?;
+    // An application that is a generator itself calls start_response with its first step.
+    let step = if start.get().is_started() {
+        None
+    } else {
+        pieces.next(py)?
+    };
+    let (head, mut first) = start.get().take()?;
+    first.extend_from_slice(step.as_deref().unwrap_or_default());
+    let first = (!first.is_empty()).then(|| Bytes::from(first));
+    let length = head
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = PieceStream::body(first, pieces, streams.clone(), length);
+    Ok(respond(head.status, head.headers, Body::Stream(body)))
+}
+
+/// The pieces as one; `None` where one is not bytes.
+fn join(pieces: &Bound<'_, PyList>) -> PyResult<Option<Bytes>> {
+    if pieces.len() == 1 {
+        return Ok(pieces.get_item(0)?.cast_exact().ok().map(to_bytes));
+    }
+    let mut joined = Vec::new();
+    for piece in pieces.iter() {
+        let Ok(bytes) = piece.cast_exact::<PyBytes>() else {
+            return Ok(None);
+        };
+        joined.extend_from_slice(bytes.as_bytes());
+    }
+    Ok(Some(joined.into()))
 }

@@ -36,6 +36,29 @@ impl RawRequest {
         }
     }
 
+    /// Whether a cookie of this name may have been sent; true for names that contain it, too.
+    pub(crate) fn mentions_cookie(&self, name: &str) -> bool {
+        let name = name.as_bytes();
+        self.head
+            .headers
+            .get_all(http::header::COOKIE)
+            .iter()
+            .any(|value| {
+                let value = value.as_bytes();
+                name.is_empty() || value.windows(name.len()).any(|window| window == name)
+            })
+    }
+
+    /// Breaks the cycle of the environ, if there is one, and the request named in it.
+    pub(crate) fn forget_request(&self, py: Python<'_>) -> PyResult<()> {
+        match self.environ.get(py) {
+            Some(environ) => environ
+                .bind(py)
+                .set_item(intern!(py, "werkzeug.request"), py.None()),
+            None => Ok(()),
+        }
+    }
+
     fn decoded_path(&self) -> Cow<'_, [u8]> {
         percent_decode(self.head.uri.path())
     }

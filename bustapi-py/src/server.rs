@@ -10,8 +10,9 @@ use bustapi_http::Peer;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::call::{Calls, PythonHandler};
 use crate::error;
-use crate::view::{Calls, PythonHandler};
+use crate::view::{Package, View};
 
 /// A bound socket, made before processes fork and used by one of them.
 #[pyclass(frozen, module = "bustapi._native")]
@@ -41,6 +42,20 @@ impl Listener {
         })
     }
 
+    /// A second handle on the same socket, for another process.
+    ///
+    /// :raises OSError: if there are no file descriptors left.
+    fn duplicate(&self) -> PyResult<Self> {
+        let slot = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        let listener = slot
+            .as_ref()
+            .ok_or_else(|| PyRuntimeError::new_err("the listener is being served"))?
+            .try_clone()?;
+        Ok(Self {
+            listener: Mutex::new(Some(listener)),
+        })
+    }
+
     /// Host and port bound to, or the unix socket's path and `None`.
     fn address(&self) -> PyResult<(String, Option<u16>)> {
         let slot = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,17 +69,19 @@ impl Listener {
     }
 }
 
-/// Serves `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
+/// Serves `app` on `listener` until SIGINT or SIGTERM, on the calling thread; without
+/// `signals`, until the process ends.
 ///
 /// `threads` is the number of pool threads at most; time-outs are in seconds, zero for none.
 ///
 /// :raises OSError: if the listener cannot be used.
 #[pyfunction]
-#[pyo3(signature = (app, listener, *, threads=40, drain_timeout=30.0))]
+#[pyo3(signature = (app, listener, *, signals=true, threads=40, drain_timeout=30.0))]
 pub(crate) fn serve(
     py: Python<'_>,
     app: Py<PyAny>,
     listener: &Bound<'_, Listener>,
+    signals: bool,
     threads: usize,
     drain_timeout: f64,
 ) -> PyResult<()> {
@@ -80,8 +97,18 @@ pub(crate) fn serve(
         drain_timeout: Duration::try_from_secs_f64(drain_timeout).unwrap_or_default(),
         ..Config::default()
     };
+    let plan = py.import("bustapi.plan")?;
+    let globals = py.import("bustapi.globals")?;
+    let package = Package {
+        describe: plan.getattr("describe")?.unbind(),
+        recover: plan.getattr("recover")?.unbind(),
+        cv_app: globals.getattr("_cv_app")?.unbind(),
+        cv_request: globals.getattr("_cv_request")?.unbind(),
+    };
     py.detach(move || {
-        let work = Arc::new(Calls { app });
+        let work = Arc::new(Calls {
+            view: View::new(app, package),
+        });
         let executor = Executor::new(Arc::clone(&work), config.pool_threads);
         let streams = Executor::new(work, config.stream_threads);
         let handler = PythonHandler {
@@ -92,15 +119,30 @@ pub(crate) fn serve(
         let driving = executor.clone();
         let served = Server::new(config, Dispatcher::to(handler)).run(listener, move || {
             tokio::spawn(driving.drive());
-            async {
-                if tokio::signal::ctrl_c().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
+            stop_requested(signals)
         });
         executor.close();
         streams.close();
         served
     })
     .map_err(|error| error::from_server(&error))
+}
+
+/// Completes on SIGINT or SIGTERM; never if signals are somebody else's matter.
+async fn stop_requested(signals: bool) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    if signals
+        && let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        )
+    {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    } else {
+        std::future::pending::<()>().await;
+    }
 }

@@ -14,9 +14,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::sync::oneshot;
 
+use crate::call::{Calls, Job};
 use crate::error;
 use crate::reply::to_bytes;
-use crate::view::{Calls, Job};
 
 /// An iterable of bytes and the context variables its steps run under.
 pub(crate) struct Pieces {

@@ -1,159 +1,286 @@
-//! Calls the application.
+//! Takes a request through the steps of an application's plan.
+//!
+//! The steps and their order are those of `bustapi.lifecycle`, which describes them. Those
+//! that are Flask's own and have nothing to do are left out; any other is the lifecycle's
+//! method, and an exception goes to the lifecycle from the step that raised it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bustapi_core::executor::{Executor, Habit, Place, Work};
-use bustapi_core::{Handler, RequestBody, Responder, Routed, internal_error};
-use bustapi_http::{Body, Request, Response};
-use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use bustapi_core::executor::Executor;
+use bustapi_core::{RequestBody, internal_error};
+use bustapi_http::{Request, Response};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use crate::attach::keep_thread_state;
+use crate::call::Calls;
+use crate::context::{AppContextBase, Fill, RequestContextBase, allocate};
+use crate::context_variable;
 use crate::error;
-use crate::reply::{StartResponse, respond, to_bytes, whole};
+use crate::plan::Plan;
+use crate::reply::{StartResponse, from_response, from_return_value, from_wsgi};
 use crate::request::RawRequest;
-use crate::stream::{PieceStream, Pieces, Step};
 
-/// What runs on the IO thread or the pool.
-pub(crate) enum Job {
-    Call(Call),
-    Step(Step),
+/// What the road needs of the Python package.
+pub(crate) struct Package {
+    /// `bustapi.plan.describe`.
+    pub(crate) describe: Py<PyAny>,
+    /// `bustapi.plan.recover`.
+    pub(crate) recover: Py<PyAny>,
+    /// The variables of `bustapi.globals`.
+    pub(crate) cv_app: Py<PyAny>,
+    pub(crate) cv_request: Py<PyAny>,
 }
 
-/// A request on its way to the application.
-pub(crate) struct Call {
-    pub(crate) request: Request<RequestBody>,
-    pub(crate) responder: Responder,
-    pub(crate) streams: Executor<Calls>,
+/// An application and how it is called.
+pub(crate) struct View {
+    app: Py<PyAny>,
+    package: Package,
+    plan: Mutex<Option<Arc<Plan>>>,
 }
 
-/// Runs jobs with the interpreter attached.
-pub(crate) struct Calls {
-    pub(crate) app: Py<PyAny>,
+/// How far a request got when an exception was raised; `bustapi.plan.recover` goes on there.
+enum Failure {
+    /// A hook or the view raised it: the application's error handlers are asked.
+    Dispatching(PyErr),
+    /// Making the response raised it, or pushing the context.
+    Finalizing(PyErr),
 }
 
-impl Work for Calls {
-    type Job = Job;
-
-    fn on_thread(&self, body: &mut dyn FnMut()) {
-        keep_thread_state(body);
+impl View {
+    pub(crate) fn new(app: Py<PyAny>, package: Package) -> Self {
+        Self {
+            app,
+            package,
+            plan: Mutex::new(None),
+        }
     }
 
-    fn run(&self, next: &mut dyn FnMut() -> Option<Job>) {
-        Python::attach(|py| {
-            while let Some(job) = next() {
-                match job {
-                    Job::Call(call) => self.answer(py, call),
-                    Job::Step(step) => step.run(py),
+    /// The application's answer; what nothing in Python handles is reported and answers 500.
+    pub(crate) fn answer(
+        &self,
+        py: Python<'_>,
+        request: Request<RequestBody>,
+        streams: &Executor<Calls>,
+    ) -> Response {
+        let answered = self.current_plan(py).and_then(|plan| {
+            let raw = Bound::new(py, RawRequest::new(request))?;
+            if plan.wsgi {
+                self.call_wsgi(&raw, streams)
+            } else {
+                Road {
+                    view: self,
+                    plan: &plan,
+                    app: self.app.bind(py),
+                    raw,
+                    streams,
                 }
+                .take()
             }
         });
+        answered.unwrap_or_else(|error| {
+            error::report(py, error);
+            internal_error()
+        })
     }
-}
 
-impl Calls {
-    fn answer(&self, py: Python<'_>, call: Call) {
-        if call.responder.is_closed() {
-            return;
+    fn current_plan(&self, py: Python<'_>) -> PyResult<Arc<Plan>> {
+        let lock = || self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = lock().as_ref().filter(|plan| plan.is_current(py)) {
+            return Ok(Arc::clone(plan));
         }
-        let response = self
-            .call_wsgi(py, call.request, &call.streams)
-            .unwrap_or_else(|error| {
-                error::report(py, error);
-                internal_error()
-            });
-        call.responder.complete(response);
+        let plan = Arc::new(Plan::make(
+            self.package.describe.bind(py),
+            self.app.bind(py),
+        )?);
+        *lock() = Some(Arc::clone(&plan));
+        Ok(plan)
     }
 
     fn call_wsgi(
         &self,
-        py: Python<'_>,
-        request: Request<RequestBody>,
-        streams: &Executor<Self>,
+        raw: &Bound<'_, RawRequest>,
+        streams: &Executor<Calls>,
     ) -> PyResult<Response> {
-        let raw = RawRequest::new(request);
-        let environ = raw.environ(py)?;
+        let py = raw.py();
         let start = Bound::new(py, StartResponse::new())?;
+        let environ = raw.get().environ(py)?;
         let iterable = self.app.bind(py).call1((environ, &start))?;
         from_wsgi(&start, &iterable, streams)
     }
 }
 
-/// A WSGI answer as a response.
-fn from_wsgi(
-    start: &Bound<'_, StartResponse>,
-    iterable: &Bound<'_, PyAny>,
-    streams: &Executor<Calls>,
-) -> PyResult<Response> {
-    let py = iterable.py();
-    if iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>() {
-        let body = join(iterable)?;
-        let (head, written) = start.get().take()?;
-        let body = if written.is_empty() {
-            body
-        } else {
-            [&written[..], &body[..]].concat().into()
-        };
-        return Ok(whole(head, body));
-    }
-    let pieces = Pieces::new(iterable)?;
-    // An application that is a generator itself calls start_response with its first step.
-    let step = if start.get().is_started() {
-        None
-    } else {
-        pieces.next(py)?
-    };
-    let (head, mut first) = start.get().take()?;
-    first.extend_from_slice(step.as_deref().unwrap_or_default());
-    let first = (!first.is_empty()).then(|| Bytes::from(first));
-    let length = head
-        .headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = PieceStream::body(first, pieces, streams.clone(), length);
-    Ok(respond(head.status, head.headers, Body::Stream(body)))
+/// One request on the road.
+struct Road<'a, 'py> {
+    view: &'a View,
+    plan: &'a Plan,
+    app: &'a Bound<'py, PyAny>,
+    raw: Bound<'py, RawRequest>,
+    streams: &'a Executor<Calls>,
 }
 
-fn join(pieces: &Bound<'_, PyAny>) -> PyResult<Bytes> {
-    let mut joined = Vec::new();
-    let mut only: Option<Bytes> = None;
-    for piece in pieces.try_iter()? {
-        let piece = piece?;
-        let bytes = piece.cast::<PyBytes>()?;
-        match only.take() {
-            None if joined.is_empty() => only = Some(to_bytes(bytes)),
-            None => joined.extend_from_slice(bytes.as_bytes()),
-            Some(first) => {
-                joined.extend_from_slice(&first);
-                joined.extend_from_slice(bytes.as_bytes());
+impl<'py> Road<'_, 'py> {
+    fn py(&self) -> Python<'py> {
+        self.raw.py()
+    }
+
+    /// All steps, from pushing the contexts to popping them.
+    fn take(&self) -> PyResult<Response> {
+        let py = self.py();
+        let context = allocate(self.plan.request_context_class.bind(py))?
+            .cast_into::<RequestContextBase>()?;
+        let answered = self.push(&context).map_err(Failure::Finalizing);
+        let answered = answered.and_then(|()| Ok((self.dispatch(&context)?, None)));
+        let (answered, error) = match answered.or_else(|failure| self.recover(failure)) {
+            Ok((response, error)) => (Ok(response), error),
+            // It is to propagate; the teardown functions still run.
+            Err(error) => (Err(error.clone_ref(py)), Some(error)),
+        };
+        self.pop(&context, error)?;
+        answered
+    }
+
+    /// Makes the contexts current, and opens the session unless it can wait.
+    fn push(&self, context: &Bound<'py, RequestContextBase>) -> PyResult<()> {
+        let py = self.py();
+        let app_context =
+            allocate(self.plan.app_context_class.bind(py))?.cast_into::<AppContextBase>()?;
+        AppContextBase::fill(&app_context, self.app);
+        RequestContextBase::fill(
+            context,
+            Fill {
+                app: self.app,
+                raw: self.raw.clone(),
+                app_context: app_context.as_any().clone(),
+                url_rule: None,
+                view_args: None,
+            },
+        );
+        if self.plan.watches_contexts(py) {
+            context.call_method0(intern!(py, "push"))?;
+            return Ok(());
+        }
+        let package = &self.view.package;
+        let token = context_variable::set(package.cv_app.bind(py), &app_context)?;
+        AppContextBase::set_token(&app_context, token);
+        let token = context_variable::set(package.cv_request.bind(py), context)?;
+        RequestContextBase::set_token(context, token);
+        if !self.plan.lazy_session {
+            context.getattr(intern!(py, "_session"))?;
+        }
+        if !context.getattr(intern!(py, "url_adapter"))?.is_none() {
+            context.call_method0(intern!(py, "match_request"))?;
+        }
+        Ok(())
+    }
+
+    /// From the hooks before the view to the response.
+    fn dispatch(&self, context: &Bound<'py, RequestContextBase>) -> Result<Response, Failure> {
+        let py = self.py();
+        if self.plan.own_full_dispatch || self.plan.watches_requests(py) {
+            return self
+                .app
+                .call_method0(intern!(py, "full_dispatch_request"))
+                .and_then(|response| self.convert(&response))
+                .map_err(Failure::Finalizing);
+        }
+        let value = self.call_view().map_err(Failure::Dispatching)?;
+        self.finalize(context, &value).map_err(Failure::Finalizing)
+    }
+
+    /// What the hooks before the view return, or else the view.
+    fn call_view(&self) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py();
+        if self.plan.own_preprocess || self.plan.has_before(py) {
+            let value = self.app.call_method0(intern!(py, "preprocess_request"))?;
+            if !value.is_none() {
+                return Ok(value);
             }
         }
+        self.app.call_method0(intern!(py, "dispatch_request"))
     }
-    Ok(only.unwrap_or_else(|| joined.into()))
-}
 
-/// Hands requests to the executor.
-pub(crate) struct PythonHandler {
-    pub(crate) executor: Executor<Calls>,
-    pub(crate) streams: Executor<Calls>,
-    pub(crate) habit: Arc<Habit>,
-}
+    /// Makes a response of what the view returned; natively where nobody else sees it.
+    fn finalize(
+        &self,
+        context: &Bound<'py, RequestContextBase>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Response> {
+        let py = self.py();
+        let unseen = !self.plan.own_finalize
+            && !self.plan.has_after(py)
+            && !RequestContextBase::has_after_request_functions(context)
+            && RequestContextBase::opened_session(context).is_none()
+            && !self.plan.may_refresh_session(py, self.raw.get());
+        if unseen {
+            if let Some(response) = from_return_value(self.plan, value) {
+                return Ok(response);
+            }
+        }
+        let response = self
+            .app
+            .call_method1(intern!(py, "finalize_request"), (value,))?;
+        self.convert(&response)
+    }
 
-impl Handler for PythonHandler {
-    fn handle(&self, routed: Routed, responder: Responder) {
-        // A view that reads its body inline would wait for the very thread that receives it.
-        let place = if routed.request.body.is_stream() {
-            Place::Pool
+    /// A response object as a response, while its context is current.
+    fn convert(&self, response: &Bound<'py, PyAny>) -> PyResult<Response> {
+        if let Some(response) = from_response(self.plan, response, self.raw.get())? {
+            return Ok(response);
+        }
+        let py = self.py();
+        let start = Bound::new(py, StartResponse::new())?;
+        let environ = self.raw.get().environ(py)?;
+        let iterable = response.call1((environ, &start))?;
+        from_wsgi(&start, &iterable, self.streams)
+    }
+
+    /// The response to an exception, and the exception if teardown functions are to see it.
+    fn recover(&self, failure: Failure) -> PyResult<(Response, Option<PyErr>)> {
+        let py = self.py();
+        let (error, dispatching) = match failure {
+            Failure::Dispatching(error) => (error, true),
+            Failure::Finalizing(error) => (error, false),
+        };
+        let recovered =
+            self.view
+                .package
+                .recover
+                .bind(py)
+                .call1((self.app, error.value(py), dispatching))?;
+        let (response, error): (Bound<'py, PyAny>, Bound<'py, PyAny>) = recovered.extract()?;
+        let error = (!error.is_none()).then(|| PyErr::from_value(error));
+        Ok((self.convert(&response)?, error))
+    }
+
+    fn ignores(&self, error: &Py<pyo3::exceptions::PyBaseException>) -> PyResult<bool> {
+        self.app
+            .call_method1(intern!(self.py(), "should_ignore_error"), (error,))?
+            .is_truthy()
+    }
+
+    /// Makes what was current before current again, after the teardown functions.
+    fn pop(&self, context: &Bound<'py, RequestContextBase>, error: Option<PyErr>) -> PyResult<()> {
+        let py = self.py();
+        let tokens = if error.is_some() || self.plan.has_teardown(py) {
+            None
         } else {
-            Place::Learned
+            RequestContextBase::take_tokens(context)
         };
-        let call = Call {
-            request: routed.request,
-            responder,
-            streams: self.streams.clone(),
+        let Some((token, app_token)) = tokens else {
+            let error = match error.map(|error| error.into_value(py)) {
+                Some(error) if self.ignores(&error)? => None,
+                error => error,
+            };
+            context.call_method1(intern!(py, "pop"), (error,))?;
+            return Ok(());
         };
-        self.executor.submit(&self.habit, place, Job::Call(call));
+        if let Some(request) = RequestContextBase::made_request(context) {
+            // Closes uploaded files.
+            request.call_method0(intern!(py, "close"))?;
+            self.raw.get().forget_request(py)?;
+        }
+        let package = &self.view.package;
+        context_variable::reset(package.cv_request.bind(py), token.bind(py))?;
+        context_variable::reset(package.cv_app.bind(py), app_token.bind(py))
     }
 }

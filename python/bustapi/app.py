@@ -7,7 +7,6 @@ to the steps of `bustapi.lifecycle`.
 
 from __future__ import annotations
 
-import collections.abc as cabc
 import os
 import typing as t
 import weakref
@@ -21,7 +20,7 @@ from werkzeug.routing import Rule as Rule
 from werkzeug.serving import is_running_from_reloader
 from werkzeug.wsgi import get_host
 
-from . import app_discovery, cli, development
+from . import app_discovery, cli, development, plan
 from . import typing as ft  # noqa: F401 Flask's module has it
 from .asgi import AsgiApp, mark_single_callable
 from .ctx import AppContext, RequestContext
@@ -38,14 +37,17 @@ from .signals import got_request_exception as got_request_exception
 from .signals import request_finished as request_finished
 from .signals import request_started as request_started
 from .signals import request_tearing_down as request_tearing_down
-from .templating import Environment
 from .testing import EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response
 
 if t.TYPE_CHECKING:  # pragma: no cover
+    import collections.abc as cabc
+    from types import TracebackType
+
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from .asgi import Receive, Scope, Send
+    from .templating import Environment
 
 _IGNORED_RUN = (
     " * Ignoring a call to 'app.run()' that would block the current 'flask' CLI command.\n"
@@ -310,9 +312,7 @@ class Flask(App):
         else:
             app_ctx = _cv_app.get(None)
             # In an app context the adapter is already there.
-            url_adapter = (
-                self.create_url_adapter(None) if app_ctx is None else app_ctx.url_adapter
-            )
+            url_adapter = self.create_url_adapter(None) if app_ctx is None else app_ctx.url_adapter
 
             if url_adapter is None:
                 raise RuntimeError(_NO_URL_ADAPTER)
@@ -334,9 +334,7 @@ class Flask(App):
                 force_external=_external,
             )
         except BuildError as error:
-            values.update(
-                _anchor=_anchor, _method=_method, _scheme=_scheme, _external=_external
-            )
+            values.update(_anchor=_anchor, _method=_method, _scheme=_scheme, _external=_external)
             return self.handle_url_build_error(error, endpoint, values)
 
         return url if _anchor is None else f"{url}#{_url_quote(_anchor, safe=_ANCHOR_SAFE)}"
@@ -363,6 +361,16 @@ class Flask(App):
         finally:
             builder.close()
 
+    def log_exception(
+        self,
+        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+    ) -> None:
+        """Log an exception with its traceback, at error level.
+
+        Logged from this module, as the default format names it: "ERROR in app".
+        """
+        self.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=exc_info)
+
     # -- doors ----------------------------------------------------------------------------
 
     def wsgi_app(
@@ -376,7 +384,7 @@ class Flask(App):
             try:
                 ctx.push()
                 response = self.full_dispatch_request()
-            except Exception as e:
+            except Exception as e:  # noqa: BLE001 the outermost call; it is logged
                 error = e
                 response = self.handle_exception(e)
             except BaseException as e:
@@ -493,3 +501,4 @@ class Flask(App):
 mark_single_callable(Flask.__call__)
 BustAPI = Flask
 app_discovery.set_application_class(Flask)
+plan.set_application_class(Flask)

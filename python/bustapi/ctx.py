@@ -17,6 +17,8 @@ from functools import update_wrapper
 
 from werkzeug.exceptions import HTTPException
 
+from . import typing as ft  # noqa: TC001 Flask's module has the name at run time
+from ._native import AppContextBase, RequestContextBase
 from .globals import _cv_app, _cv_request
 from .request import Request
 from .signals import appcontext_popped, appcontext_pushed
@@ -28,7 +30,6 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.routing import MapAdapter
 
-    from . import typing as ft
     from .app import Flask
     from .sessions import SessionMixin
 
@@ -129,7 +130,7 @@ def copy_current_request_context(f: F) -> F:
         with context:
             return context.app.ensure_sync(f)(*args, **kwargs)
 
-    return t.cast(F, update_wrapper(wrapper, f))
+    return t.cast("F", update_wrapper(wrapper, f))
 
 
 def _request_context_for(function: str) -> RequestContext:
@@ -155,7 +156,7 @@ def has_app_context() -> bool:
     return _cv_app.get(None) is not None
 
 
-class AppContext:
+class AppContext(AppContextBase):
     """Makes an app current. Made by ``app.app_context()``, for use in ``with``."""
 
     def __init__(self, app: Flask) -> None:
@@ -205,7 +206,7 @@ class AppContext:
         self.pop(exc_value)
 
 
-class RequestContext:
+class RequestContext(RequestContextBase):
     """Makes a request current. Made by ``app.request_context(environ)`` and, for
     tests, by ``app.test_request_context()``.
 
@@ -229,13 +230,7 @@ class RequestContext:
             request.json_module = app.json
 
         self.request: Request = request
-        self.url_adapter: MapAdapter | None = None
-
-        try:
-            self.url_adapter = app.create_url_adapter(request)
-        except HTTPException as e:
-            request.routing_exception = e
-
+        self.url_adapter: MapAdapter | None = self._bind_url_adapter()
         #: The flashed messages, once they were taken out of the session.
         self.flashes: list[tuple[str, str]] | None = None
         self._session: SessionMixin | None = session
@@ -243,6 +238,25 @@ class RequestContext:
         # One for each push that was not popped yet, with the app context that the
         # push brought along.
         self._cv_tokens: list[tuple[contextvars.Token[RequestContext], AppContext | None]] = []
+
+    def _make_request(self, raw: ft.RawRequest) -> Request:
+        """Make the request of a context that the native server made."""
+        cls = self.app.request_class
+
+        if issubclass(cls, Request) and cls.__init__ is Request.__init__:
+            request = cls._from_raw(raw)
+        else:
+            request = cls(raw.environ())
+
+        request.json_module = self.app.json
+        return request
+
+    def _bind_url_adapter(self) -> MapAdapter | None:
+        try:
+            return self.app.create_url_adapter(self.request)
+        except HTTPException as e:
+            self.request.routing_exception = e
+            return None
 
     def copy(self) -> RequestContext:
         """Make a context for the same request and session, to be pushed elsewhere."""

@@ -6,7 +6,6 @@ gives requests a way in (WSGI, ASGI, servers, test clients) is `bustapi.app.Flas
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import typing as t
@@ -25,10 +24,13 @@ from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lifecycle import Lifecycle
 from ..logging import create_logger
 from ..package_location import find_package
+from ..plan import Generation
 from ..templating import DispatchingJinjaLoader, Environment
 from .scaffold import Scaffold, _endpoint_from_view_func, setupmethod
 
 if t.TYPE_CHECKING:  # pragma: no cover
+    import logging
+
     from werkzeug.wrappers import Response as BaseResponse
 
     from ..testing import FlaskClient, FlaskCliRunner
@@ -80,7 +82,7 @@ class App(Scaffold, Lifecycle):
     #: The ``TESTING`` setting: exceptions propagate, and extensions may ease tests.
     testing = ConfigAttribute[bool]("TESTING")
     #: The ``SECRET_KEY`` setting, which signs the session cookie.
-    secret_key = ConfigAttribute[t.Union[str, bytes, None]]("SECRET_KEY")
+    secret_key = ConfigAttribute[str | bytes | None]("SECRET_KEY")
     #: The ``PERMANENT_SESSION_LIFETIME`` setting; set it to a timedelta or to seconds.
     permanent_session_lifetime = ConfigAttribute[timedelta](
         "PERMANENT_SESSION_LIFETIME",
@@ -89,7 +91,7 @@ class App(Scaffold, Lifecycle):
     #: Class of `json`.
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     #: Keywords that `create_jinja_environment` makes the environment with.
-    jinja_options: dict[str, t.Any] = {}
+    jinja_options: dict[str, t.Any] = {}  # noqa: RUF012 subclasses replace it
     #: Class of the Rules made by `add_url_rule`.
     url_rule_class = Rule
     #: Class of `url_map`.
@@ -114,6 +116,8 @@ class App(Scaffold, Lifecycle):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
+        # Counts assignments to this object, so that the server's plan of it notices.
+        self.__dict__["_generation"] = Generation()
         super().__init__(
             import_name=import_name,
             static_folder=static_folder,
@@ -147,6 +151,17 @@ class App(Scaffold, Lifecycle):
         self.url_map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
         self._got_first_request = False
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+
+        # This one is set by handling requests.
+        if name != "_got_first_request":
+            self._generation.advance()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._generation.advance()
 
     def _check_setup_finished(self, f_name: str) -> None:
         if self._got_first_request:
@@ -273,9 +288,7 @@ class App(Scaffold, Lifecycle):
             if provide_automatic_options:
                 required_methods.add("OPTIONS")
 
-        rule_obj = self.url_rule_class(
-            rule, methods=all_methods | required_methods, **options
-        )
+        rule_obj = self.url_rule_class(rule, methods=all_methods | required_methods, **options)
         rule_obj.provide_automatic_options = bool(provide_automatic_options)  # type: ignore[attr-defined]
         self.url_map.add(rule_obj)
 
@@ -286,8 +299,7 @@ class App(Scaffold, Lifecycle):
 
         if registered is not None and registered != view_func:
             raise AssertionError(
-                "View function mapping is overwriting an existing endpoint"
-                f" function: {endpoint}"
+                f"View function mapping is overwriting an existing endpoint function: {endpoint}"
             )
 
         self.view_functions[endpoint] = view_func
@@ -371,9 +383,7 @@ class App(Scaffold, Lifecycle):
         return f
 
     @setupmethod
-    def shell_context_processor(
-        self, f: T_shell_context_processor
-    ) -> T_shell_context_processor:
+    def shell_context_processor(self, f: T_shell_context_processor) -> T_shell_context_processor:
         """Add the dict that `f` returns to the names of the ``shell`` command."""
         self.shell_context_processors.append(f)
         return f

@@ -1,0 +1,425 @@
+//! The native halves of the two contexts.
+//!
+//! # Theory of operation
+//!
+//! `bustapi.ctx` has the classes with their behaviour; these are their bases and hold the
+//! state, so that the server can push and pop a context without calling Python. A context
+//! made from Python has its attributes assigned by `__init__`. One made here, for a request
+//! of the native server, starts out empty: each attribute is made when it is first read,
+//! as most views read few of them.
+
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::request::RawRequest;
+
+type Slot = Option<Py<PyAny>>;
+
+fn unset(name: &str) -> PyErr {
+    PyAttributeError::new_err(name.to_owned())
+}
+
+/// What an app context holds.
+#[pyclass(subclass, module = "bustapi._native")]
+#[derive(Default)]
+pub(crate) struct AppContextBase {
+    app: Slot,
+    g: Slot,
+    url_adapter: Slot,
+    tokens: Option<Py<PyList>>,
+    /// Set while the server has pushed this context.
+    token: Slot,
+    /// Whether attributes not assigned are to be made on first use.
+    native: bool,
+}
+
+impl AppContextBase {
+    /// Makes the freshly allocated `context` one for `app`, pushed with `token`.
+    pub(crate) fn fill(context: &Bound<'_, Self>, app: &Bound<'_, PyAny>) {
+        let mut this = context.borrow_mut();
+        this.app = Some(app.clone().unbind());
+        this.native = true;
+    }
+
+    pub(crate) fn set_token(context: &Bound<'_, Self>, token: Bound<'_, PyAny>) {
+        context.borrow_mut().token = Some(token.unbind());
+    }
+}
+
+#[pymethods]
+impl AppContextBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
+    #[getter]
+    fn app(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.app
+            .as_ref()
+            .map(|app| app.clone_ref(py))
+            .ok_or_else(|| unset("app"))
+    }
+
+    #[setter]
+    fn set_app(&mut self, app: Py<PyAny>) {
+        self.app = Some(app);
+    }
+
+    #[getter]
+    fn g(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let this = slf.borrow();
+        if let Some(g) = &this.g {
+            return Ok(g.clone_ref(py));
+        }
+        if !this.native {
+            return Err(unset("g"));
+        }
+        let app = this.app(py)?;
+        drop(this);
+        let g = app
+            .bind(py)
+            .getattr(intern!(py, "app_ctx_globals_class"))?
+            .call0()?
+            .unbind();
+        slf.borrow_mut().g = Some(g.clone_ref(py));
+        Ok(g)
+    }
+
+    #[setter]
+    fn set_g(&mut self, g: Py<PyAny>) {
+        self.g = Some(g);
+    }
+
+    #[getter]
+    fn url_adapter(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let this = slf.borrow();
+        if let Some(adapter) = &this.url_adapter {
+            return Ok(adapter.clone_ref(py));
+        }
+        if !this.native {
+            return Err(unset("url_adapter"));
+        }
+        let app = this.app(py)?;
+        drop(this);
+        let adapter = app
+            .bind(py)
+            .call_method1(intern!(py, "create_url_adapter"), (py.None(),))?
+            .unbind();
+        slf.borrow_mut().url_adapter = Some(adapter.clone_ref(py));
+        Ok(adapter)
+    }
+
+    #[setter]
+    fn set_url_adapter(&mut self, adapter: Py<PyAny>) {
+        self.url_adapter = Some(adapter);
+    }
+
+    /// The tokens of the pushes not popped yet; the server's own push is the first.
+    #[getter(_cv_tokens)]
+    fn tokens(&mut self, py: Python<'_>) -> PyResult<Py<PyList>> {
+        if let Some(tokens) = &self.tokens {
+            return Ok(tokens.clone_ref(py));
+        }
+        let tokens = PyList::new(py, self.token.take())?.unbind();
+        self.tokens = Some(tokens.clone_ref(py));
+        Ok(tokens)
+    }
+
+    #[setter(_cv_tokens)]
+    fn set_tokens(&mut self, tokens: Py<PyList>) {
+        self.tokens = Some(tokens);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.app)?;
+        visit.call(&self.g)?;
+        visit.call(&self.url_adapter)?;
+        visit.call(&self.tokens)?;
+        visit.call(&self.token)
+    }
+
+    fn __clear__(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// What a request context holds.
+#[pyclass(subclass, module = "bustapi._native")]
+#[derive(Default)]
+pub(crate) struct RequestContextBase {
+    app: Slot,
+    raw: Option<Py<RawRequest>>,
+    request: Slot,
+    url_adapter: Slot,
+    flashes: Slot,
+    session: Slot,
+    after_request_functions: Option<Py<PyList>>,
+    tokens: Option<Py<PyList>>,
+    /// Set while the server has pushed this context.
+    token: Slot,
+    /// The app context that the server pushed along with this one.
+    app_context: Slot,
+    url_rule: Slot,
+    view_args: Slot,
+    native: bool,
+}
+
+/// What the server knows of a request when it pushes its context.
+pub(crate) struct Fill<'a, 'py> {
+    pub(crate) app: &'a Bound<'py, PyAny>,
+    pub(crate) raw: Bound<'py, RawRequest>,
+    pub(crate) app_context: Bound<'py, PyAny>,
+    pub(crate) url_rule: Option<Bound<'py, PyAny>>,
+    pub(crate) view_args: Option<Bound<'py, PyAny>>,
+}
+
+impl RequestContextBase {
+    /// Makes the freshly allocated `context` one for a request of the server.
+    pub(crate) fn fill(context: &Bound<'_, Self>, known: Fill<'_, '_>) {
+        let mut this = context.borrow_mut();
+        this.app = Some(known.app.clone().unbind());
+        this.raw = Some(known.raw.unbind());
+        this.app_context = Some(known.app_context.unbind());
+        this.url_rule = known.url_rule.map(Bound::unbind);
+        this.view_args = known.view_args.map(Bound::unbind);
+        this.native = true;
+    }
+
+    pub(crate) fn set_token(context: &Bound<'_, Self>, token: Bound<'_, PyAny>) {
+        context.borrow_mut().token = Some(token.unbind());
+    }
+
+    /// Takes back the server's tokens, of this context and of the app context pushed along;
+    /// `None` where Python has taken pushing and popping over.
+    pub(crate) fn take_tokens(context: &Bound<'_, Self>) -> Option<(Py<PyAny>, Py<PyAny>)> {
+        let py = context.py();
+        let mut this = context.borrow_mut();
+        let app_context = this.app_context.as_ref()?.bind(py);
+        let app_context = app_context.cast::<AppContextBase>().ok()?;
+        if this.tokens.is_some() || app_context.borrow().tokens.is_some() {
+            return None;
+        }
+        let app_token = app_context.borrow_mut().token.take()?;
+        Some((this.token.take()?, app_token))
+    }
+
+    /// The session if it has been opened.
+    pub(crate) fn opened_session<'py>(context: &Bound<'py, Self>) -> Option<Bound<'py, PyAny>> {
+        let this = context.borrow();
+        this.session
+            .as_ref()
+            .map(|session| session.bind(context.py()).clone())
+    }
+
+    /// The request if it has been made.
+    pub(crate) fn made_request<'py>(context: &Bound<'py, Self>) -> Option<Bound<'py, PyAny>> {
+        let this = context.borrow();
+        this.request
+            .as_ref()
+            .map(|request| request.bind(context.py()).clone())
+    }
+
+    /// Whether a function waits for this request's response.
+    pub(crate) fn has_after_request_functions(context: &Bound<'_, Self>) -> bool {
+        let this = context.borrow();
+        this.after_request_functions
+            .as_ref()
+            .is_some_and(|functions| !functions.bind(context.py()).is_empty())
+    }
+
+    fn make_request(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let this = slf.borrow();
+        let Some(raw) = &this.raw else {
+            return Err(unset("request"));
+        };
+        let raw = raw.bind(py).clone();
+        let rule = this.url_rule.as_ref().map(|rule| rule.clone_ref(py));
+        let args = this.view_args.as_ref().map(|args| args.clone_ref(py));
+        drop(this);
+        let request = slf.call_method1(intern!(py, "_make_request"), (raw,))?;
+        if let Some(rule) = rule {
+            request.setattr(intern!(py, "url_rule"), rule)?;
+        }
+        if let Some(args) = args {
+            request.setattr(intern!(py, "view_args"), args)?;
+        }
+        let request = request.unbind();
+        slf.borrow_mut().request = Some(request.clone_ref(py));
+        Ok(request)
+    }
+}
+
+#[pymethods]
+impl RequestContextBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
+    #[getter]
+    fn app(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.app
+            .as_ref()
+            .map(|app| app.clone_ref(py))
+            .ok_or_else(|| unset("app"))
+    }
+
+    #[setter]
+    fn set_app(&mut self, app: Py<PyAny>) {
+        self.app = Some(app);
+    }
+
+    #[getter]
+    fn request(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let made = slf.borrow().request.as_ref().map(|r| r.clone_ref(slf.py()));
+        made.map_or_else(|| Self::make_request(slf), Ok)
+    }
+
+    #[setter]
+    fn set_request(&mut self, request: Py<PyAny>) {
+        self.request = Some(request);
+    }
+
+    #[getter]
+    fn url_adapter(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let this = slf.borrow();
+        if let Some(adapter) = &this.url_adapter {
+            return Ok(adapter.clone_ref(py));
+        }
+        if !this.native {
+            return Err(unset("url_adapter"));
+        }
+        drop(this);
+        let adapter = slf.call_method0(intern!(py, "_bind_url_adapter"))?.unbind();
+        slf.borrow_mut().url_adapter = Some(adapter.clone_ref(py));
+        Ok(adapter)
+    }
+
+    #[setter]
+    fn set_url_adapter(&mut self, adapter: Py<PyAny>) {
+        self.url_adapter = Some(adapter);
+    }
+
+    #[getter]
+    fn flashes(&self, py: Python<'_>) -> Py<PyAny> {
+        self.flashes
+            .as_ref()
+            .map_or_else(|| py.None(), |flashes| flashes.clone_ref(py))
+    }
+
+    #[setter]
+    fn set_flashes(&mut self, flashes: Py<PyAny>) {
+        self.flashes = Some(flashes);
+    }
+
+    #[getter(_session)]
+    fn session(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let this = slf.borrow();
+        if let Some(session) = &this.session {
+            return Ok(session.clone_ref(py));
+        }
+        if !this.native {
+            return Ok(py.None());
+        }
+        drop(this);
+        let session = slf.call_method0(intern!(py, "_open_session"))?.unbind();
+        slf.borrow_mut().session = Some(session.clone_ref(py));
+        Ok(session)
+    }
+
+    #[setter(_session)]
+    fn set_session(&mut self, session: Option<Py<PyAny>>) {
+        self.session = session;
+    }
+
+    #[getter(_after_request_functions)]
+    fn after_request_functions(&mut self, py: Python<'_>) -> Py<PyList> {
+        self.after_request_functions
+            .get_or_insert_with(|| PyList::empty(py).unbind())
+            .clone_ref(py)
+    }
+
+    #[setter(_after_request_functions)]
+    fn set_after_request_functions(&mut self, functions: Py<PyList>) {
+        self.after_request_functions = Some(functions);
+    }
+
+    /// Pairs of token and app context brought along, one for each push not popped yet; the
+    /// server's own push is the first.
+    #[getter(_cv_tokens)]
+    fn tokens(&mut self, py: Python<'_>) -> PyResult<Py<PyList>> {
+        if let Some(tokens) = &self.tokens {
+            return Ok(tokens.clone_ref(py));
+        }
+        let pushed = self
+            .token
+            .take()
+            .map(|token| (token, self.app_context.take()));
+        let tokens = PyList::new(py, pushed)?.unbind();
+        self.tokens = Some(tokens.clone_ref(py));
+        Ok(tokens)
+    }
+
+    #[setter(_cv_tokens)]
+    fn set_tokens(&mut self, tokens: Py<PyList>) {
+        self.tokens = Some(tokens);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.app)?;
+        visit.call(&self.raw)?;
+        visit.call(&self.request)?;
+        visit.call(&self.url_adapter)?;
+        visit.call(&self.flashes)?;
+        visit.call(&self.session)?;
+        visit.call(&self.after_request_functions)?;
+        visit.call(&self.tokens)?;
+        visit.call(&self.token)?;
+        visit.call(&self.app_context)?;
+        visit.call(&self.url_rule)?;
+        visit.call(&self.view_args)
+    }
+
+    fn __clear__(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Allocates an instance of `class`, a Python subclass of a class of this module, without
+/// running its `__init__`.
+///
+/// # Errors
+///
+/// `RuntimeError` if `class` has no constructor, else whatever that raises.
+#[expect(
+    unsafe_code,
+    reason = "pyo3 cannot make an instance of a Python subclass"
+)]
+pub(crate) fn allocate<'py>(
+    class: &Bound<'py, pyo3::types::PyType>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = class.py();
+    // SAFETY: a type object's tp_new, called with the type itself and an empty tuple, is what
+    // `type.__call__` does before `__init__`; it returns a new reference, or null with an
+    // exception set. Holding `class` keeps the type alive.
+    unsafe {
+        let type_object = class.as_type_ptr();
+        let new = (*type_object)
+            .tp_new
+            .ok_or_else(|| PyRuntimeError::new_err("the class cannot be instantiated"))?;
+        let none = PyTuple::empty(py);
+        let object = new(type_object, none.as_ptr(), std::ptr::null_mut());
+        Bound::from_owned_ptr_or_err(py, object)
+    }
+}

@@ -1,0 +1,232 @@
+//! What is known beforehand about the requests of an application.
+//!
+//! # Theory of operation
+//!
+//! Python's `bustapi.plan` looks at an application and says which steps of a request are
+//! Flask's own; those the server takes natively, the others it calls. A plan is made anew
+//! when something it was made from has changed, which is noticed at each request:
+//! assignments to the application count up its [`Generation`]; patched classes lose the
+//! version tag that CPython gives them; hook lists, signal receivers and view functions are
+//! looked at where they are, since programs change them in place.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyType};
+
+use crate::request::RawRequest;
+
+/// Counts the assignments to an application's attributes.
+#[pyclass(frozen, module = "bustapi._native")]
+#[derive(Default)]
+pub(crate) struct Generation {
+    count: AtomicU64,
+}
+
+#[pymethods]
+impl Generation {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes every plan of the application stale.
+    fn advance(&self) {
+        self.count.fetch_add(1, Relaxed);
+    }
+}
+
+/// A class and the version that CPython gave its present attributes; 0 is no version.
+struct ClassVersion {
+    class: Py<PyType>,
+    version: u32,
+}
+
+impl ClassVersion {
+    fn is_current(&self, py: Python<'_>) -> bool {
+        self.version != 0 && version_of(self.class.bind(py)) == self.version
+    }
+}
+
+#[expect(unsafe_code, reason = "pyo3 does not show the version tag")]
+fn version_of(class: &Bound<'_, PyType>) -> u32 {
+    // SAFETY: a type object is a PyTypeObject for as long as it is referenced, and the field
+    // is only written with the interpreter attached, as `class` proves this thread is.
+    let (flags, tag) = unsafe {
+        let raw = class.as_type_ptr();
+        ((*raw).tp_flags, (*raw).tp_version_tag)
+    };
+    if flags & pyo3::ffi::Py_TPFLAGS_VALID_VERSION_TAG == 0 {
+        return 0;
+    }
+    tag
+}
+
+/// The steps that an application has changed, and what the others work on.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent step"
+)]
+pub(crate) struct Plan {
+    generation: Py<Generation>,
+    count: u64,
+    classes: Vec<ClassVersion>,
+    /// Calls the application as WSGI: something around the contexts was replaced.
+    pub(crate) wsgi: bool,
+    pub(crate) own_full_dispatch: bool,
+    pub(crate) own_preprocess: bool,
+    pub(crate) own_dispatch: bool,
+    pub(crate) own_ensure_sync: bool,
+    pub(crate) own_finalize: bool,
+    /// `str` and `bytes` become the default response class's responses.
+    pub(crate) plain_text: bool,
+    pub(crate) plain_json: bool,
+    /// Responses of the default class are read without calling them.
+    pub(crate) lean_response: bool,
+    /// The session is opened when it is first asked for.
+    pub(crate) lazy_session: bool,
+    pub(crate) app_context_class: Py<PyType>,
+    pub(crate) request_context_class: Py<PyType>,
+    pub(crate) response_class: Py<PyAny>,
+    pub(crate) view_functions: Py<PyDict>,
+    pub(crate) config: Py<PyDict>,
+    before: [Py<PyDict>; 2],
+    after: Py<PyDict>,
+    teardown: Py<PyDict>,
+    app_teardown: Py<PyList>,
+    /// Receivers of the signals of contexts, and of requests.
+    context_signals: Vec<Py<PyDict>>,
+    request_signals: Vec<Py<PyDict>>,
+}
+
+impl Plan {
+    /// Asks `describe` (of `bustapi.plan`) about `app`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the description raises, or a missing attribute of it.
+    pub(crate) fn make(describe: &Bound<'_, PyAny>, app: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = app.py();
+        let said = describe.call1((app,))?;
+        let generation: Bound<'_, Generation> =
+            said.getattr(intern!(py, "generation"))?.cast_into()?;
+        let classes = said
+            .getattr(intern!(py, "classes"))?
+            .try_iter()?
+            .map(|class| {
+                let class = class?.cast_into::<PyType>()?;
+                Ok(ClassVersion {
+                    version: version_of(&class),
+                    class: class.unbind(),
+                })
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        let flag = |name: &str| said.getattr(name)?.extract::<bool>();
+        let dict = |name: &str| -> PyResult<Py<PyDict>> {
+            Ok(said.getattr(name)?.cast_into::<PyDict>()?.unbind())
+        };
+        let dicts = |name: &str| -> PyResult<Vec<Py<PyDict>>> {
+            said.getattr(name)?
+                .try_iter()?
+                .map(|item| Ok(item?.cast_into::<PyDict>()?.unbind()))
+                .collect()
+        };
+        let class = |name: &str| -> PyResult<Py<PyType>> {
+            Ok(said.getattr(name)?.cast_into::<PyType>()?.unbind())
+        };
+        Ok(Self {
+            count: generation.get().count.load(Relaxed),
+            generation: generation.unbind(),
+            classes,
+            wsgi: flag("wsgi")?,
+            own_full_dispatch: flag("own_full_dispatch")?,
+            own_preprocess: flag("own_preprocess")?,
+            own_dispatch: flag("own_dispatch")?,
+            own_ensure_sync: flag("own_ensure_sync")?,
+            own_finalize: flag("own_finalize")?,
+            plain_text: flag("plain_text")?,
+            plain_json: flag("plain_json")?,
+            lean_response: flag("lean_response")?,
+            lazy_session: flag("lazy_session")?,
+            app_context_class: class("app_context_class")?,
+            request_context_class: class("request_context_class")?,
+            response_class: said.getattr("response_class")?.unbind(),
+            view_functions: dict("view_functions")?,
+            config: dict("config")?,
+            before: [
+                dict("url_value_preprocessors")?,
+                dict("before_request_funcs")?,
+            ],
+            after: dict("after_request_funcs")?,
+            teardown: dict("teardown_request_funcs")?,
+            app_teardown: said
+                .getattr("teardown_appcontext_funcs")?
+                .cast_into::<PyList>()?
+                .unbind(),
+            context_signals: dicts("context_signals")?,
+            request_signals: dicts("request_signals")?,
+        })
+    }
+
+    /// Whether nothing that the plan was made from has changed.
+    pub(crate) fn is_current(&self, py: Python<'_>) -> bool {
+        self.generation.get().count.load(Relaxed) == self.count
+            && self.classes.iter().all(|class| class.is_current(py))
+    }
+
+    /// Whether functions run before the view.
+    pub(crate) fn has_before(&self, py: Python<'_>) -> bool {
+        self.before.iter().any(|hooks| !hooks.bind(py).is_empty())
+    }
+
+    /// Whether functions see the response.
+    pub(crate) fn has_after(&self, py: Python<'_>) -> bool {
+        !self.after.bind(py).is_empty()
+    }
+
+    /// Whether anyone listens as the contexts are pushed and popped.
+    pub(crate) fn watches_contexts(&self, py: Python<'_>) -> bool {
+        any(&self.context_signals, py)
+    }
+
+    /// Whether anyone listens as a request is started or finished.
+    pub(crate) fn watches_requests(&self, py: Python<'_>) -> bool {
+        any(&self.request_signals, py)
+    }
+
+    /// Whether the request may bring a session, whose cookie is set again even if nothing
+    /// reads it (`SESSION_REFRESH_EACH_REQUEST`).
+    pub(crate) fn may_refresh_session(&self, py: Python<'_>, raw: &RawRequest) -> bool {
+        let config = self.config.bind(py);
+        let has_key = config
+            .get_item(intern!(py, "SECRET_KEY"))
+            .is_ok_and(|key| key.is_some_and(|key| !key.is_none()));
+        has_key
+            && match config.get_item(intern!(py, "SESSION_COOKIE_NAME")) {
+                Ok(Some(name)) => name
+                    .cast::<PyString>()
+                    .is_ok_and(|name| name.to_str().is_ok_and(|name| raw.mentions_cookie(name))),
+                _ => true,
+            }
+    }
+
+    /// Whether JSON is to be indented for reading, as in debug mode.
+    pub(crate) fn is_debug(&self, py: Python<'_>) -> bool {
+        !matches!(
+            self.config.bind(py).get_item(intern!(py, "DEBUG")),
+            Ok(Some(debug)) if debug.is_truthy().is_ok_and(|debug| !debug)
+        )
+    }
+
+    /// Whether functions run, or signals are sent, as the contexts are popped.
+    pub(crate) fn has_teardown(&self, py: Python<'_>) -> bool {
+        !self.teardown.bind(py).is_empty()
+            || !self.app_teardown.bind(py).is_empty()
+            || self.watches_contexts(py)
+    }
+}
+
+fn any(dicts: &[Py<PyDict>], py: Python<'_>) -> bool {
+    dicts.iter().any(|dict| !dict.bind(py).is_empty())
+}

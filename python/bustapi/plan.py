@@ -1,0 +1,195 @@
+"""What the native server may do itself for an application, and what it must call.
+
+The server takes a request through the steps of :mod:`bustapi.lifecycle`. A step that is
+Flask's own and has nothing to do is left out; whatever the application has replaced is
+called. :func:`describe` tells the two apart. It is asked again when something it looked at
+has changed, so nothing here is kept.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing as t
+
+from . import signals
+from ._native import Generation as Generation  # noqa: TC001 what an app counts with
+from .ctx import AppContext, RequestContext
+from .json.provider import DefaultJSONProvider
+from .response import Response
+from .sessions import SecureCookieSessionInterface
+
+if t.TYPE_CHECKING:
+    from werkzeug.wrappers import Response as ResponseBase
+
+    from .app import Flask
+
+_CONTEXT_STEPS = ("push", "pop", "match_request", "_open_session")
+_RESPONSE_STEPS = (
+    "__init__",
+    "__call__",
+    "autocorrect_location_header",
+    "automatically_set_content_length",
+    "close",
+    "default_mimetype",
+    "default_status",
+    "get_app_iter",
+    "get_wsgi_headers",
+    "get_wsgi_response",
+    "implicit_sequence_conversion",
+    "iter_encoded",
+    "set_data",
+)
+_JSON_STEPS = ("response", "dumps", "_prepare_response_obj", "default", "compact", "mimetype")
+_APP_STEPS = (
+    "__call__",
+    "wsgi_app",
+    "request_context",
+    "app_context",
+    "full_dispatch_request",
+    "preprocess_request",
+    "dispatch_request",
+    "ensure_sync",
+    "async_to_sync",
+    "finalize_request",
+    "make_response",
+    "process_response",
+)
+
+# What the classes held when they were defined, before anything could patch them.
+_defaults: dict[type, dict[str, t.Any]] = {}
+
+
+def _note(cls: type, names: tuple[str, ...]) -> None:
+    _defaults[cls] = {name: inspect.getattr_static(cls, name, None) for name in names}
+
+
+def set_application_class(cls: type[Flask]) -> None:
+    """Tell which class's steps are Flask's own; called once, where it is defined."""
+    _note(cls, _APP_STEPS)
+
+
+_note(RequestContext, _CONTEXT_STEPS)
+_note(AppContext, ("push", "pop"))
+_note(Response, _RESPONSE_STEPS)
+_note(DefaultJSONProvider, _JSON_STEPS)
+
+
+def _has_own(obj: object, defaults_of: type, *names: str) -> bool:
+    """Whether an object, or its class, has replaced any of the steps."""
+    cls = type(obj)
+    attributes = getattr(obj, "__dict__", {})
+    return any(name in attributes for name in names) or _replaces(cls, defaults_of, *names)
+
+
+def _replaces(cls: type, defaults_of: type, *names: str) -> bool:
+    defaults = _defaults[defaults_of]
+    return any(
+        inspect.getattr_static(cls, name, None) is not defaults[name] for name in names or defaults
+    )
+
+
+class Description:
+    """What the server needs to know of an application; read once by the server.
+
+    Attributes that begin with ``own_`` tell that the application has replaced a step.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        application_class = next(cls for cls in type(app).__mro__ if cls in _defaults)
+        response_class = app.response_class
+        json = app.json
+        interface = app.session_interface
+        dispatching = ("full_dispatch_request", "preprocess_request", "dispatch_request")
+
+        def own(*names: str) -> bool:
+            return _has_own(app, application_class, *names)
+
+        self.generation: Generation = app._generation
+        self.classes: list[type] = [
+            type(app),
+            RequestContext,
+            AppContext,
+            app.request_class,
+            response_class,
+            type(json),
+            type(interface),
+        ]
+        self.app_context_class = AppContext
+        self.request_context_class = RequestContext
+        self.response_class = response_class
+
+        #: The contexts cannot be made natively: the app is called as WSGI.
+        self.wsgi = (
+            own("__call__", "wsgi_app", "request_context", "app_context")
+            or _replaces(RequestContext, RequestContext)
+            or _replaces(AppContext, AppContext)
+        )
+        self.own_full_dispatch, self.own_preprocess, self.own_dispatch = map(own, dispatching)
+        self.own_ensure_sync = own("ensure_sync", "async_to_sync")
+        self.own_finalize = own("finalize_request", "make_response", "process_response")
+
+        default_response = (
+            isinstance(response_class, type)
+            and issubclass(response_class, Response)
+            and not _replaces(response_class, Response)
+        )
+        self.plain_text = default_response
+        self.lean_response = default_response
+        #: The provider writes what the native one does: only `_app` is set on it.
+        self.plain_json = (
+            default_response
+            and isinstance(json, DefaultJSONProvider)
+            and not _replaces(type(json), DefaultJSONProvider)
+            and set(vars(json)) <= {"_app"}
+            and json.ensure_ascii
+            and json.sort_keys
+        )
+        self.lazy_session = type(interface) is SecureCookieSessionInterface
+
+        self.config = app.config
+        self.view_functions = app.view_functions
+        self.url_value_preprocessors = app.url_value_preprocessors
+        self.before_request_funcs = app.before_request_funcs
+        self.after_request_funcs = app.after_request_funcs
+        self.teardown_request_funcs = app.teardown_request_funcs
+        self.teardown_appcontext_funcs = app.teardown_appcontext_funcs
+        self.context_signals: list[dict[t.Any, t.Any]] = [
+            signals.appcontext_pushed.receivers,
+            signals.appcontext_popped.receivers,
+            signals.appcontext_tearing_down.receivers,
+            signals.request_tearing_down.receivers,
+        ]
+        self.request_signals: list[dict[t.Any, t.Any]] = [
+            signals.request_started.receivers,
+            signals.request_finished.receivers,
+        ]
+
+
+def describe(app: Flask) -> Description:
+    """Describe an application that is about to handle a request."""
+    app._got_first_request = True
+    return Description(app)
+
+
+def recover(
+    app: Flask, error: BaseException, dispatching: bool
+) -> tuple[ResponseBase, BaseException | None]:
+    """Go on with a request after an exception, as :meth:`Flask.wsgi_app` does.
+
+    :param dispatching: whether it came from before the response was made, so that error
+        handlers may take it.
+    :return: the response, and the error that teardown functions are told of.
+    :raises BaseException: an error that is to propagate, or is no :class:`Exception`.
+    """
+    try:
+        try:
+            raise error
+        except Exception as e:
+            if not dispatching:
+                raise
+
+            rv = app.handle_user_exception(e)
+
+        return app.finalize_request(rv), None
+    except Exception as e:
+        return app.handle_exception(e), e

@@ -1,0 +1,214 @@
+"""The native server: listening, worker processes, reloading, and an orderly end.
+
+Theory of operation: sockets are bound before anything forks, so that an address that
+cannot be had is an error of the command and not of a worker. With several workers each has
+a socket of its own on the same address (``SO_REUSEPORT``), which the parent keeps open: what
+connects while a worker is being replaced waits for the next one. The runtime and its threads
+are made after the fork, by each worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import typing as t
+
+import click
+from werkzeug._reloader import run_with_reloader
+
+from ._native import Listener
+from ._native import serve as _serve
+
+if t.TYPE_CHECKING:
+    from types import FrameType
+
+    from .app import Flask
+
+_logger = logging.getLogger("bustapi.server")
+
+#: Threads for views that take long; those that are quick need none.
+DEFAULT_THREADS = 40
+#: A worker that ends this soon (in seconds) after it was started cannot serve at all.
+_STARTUP_TIME = 1.0
+
+
+def serve(
+    app: Flask,
+    *,
+    host: str,
+    port: int,
+    workers: int = 1,
+    threads: int | None = None,
+    reload: bool = False,
+    debug: bool = False,
+    unix_socket: str | None = None,
+    extra_files: t.Iterable[str] | None = None,
+    exclude_patterns: t.Iterable[str] | None = None,
+    reloader_interval: float = 1,
+    reloader_type: str = "auto",
+    **limits: t.Any,
+) -> None:
+    """Serve an app until SIGINT or SIGTERM.
+
+    :param host: name or address to listen on.
+    :param port: port to listen on; 0 lets the system choose.
+    :param workers: processes; each takes its share of the connections.
+    :param threads: most threads of a process for views that take long.
+    :param reload: start again when a source file changes; with one worker only.
+    :param debug: report in more detail.
+    :param unix_socket: path of a socket to listen on in place of host and port.
+    :param extra_files: further files to watch with `reload`.
+    :param exclude_patterns: files not to watch with `reload`.
+    :param reloader_interval: seconds between two looks at the files.
+    :param reloader_type: ``stat``, ``watchdog`` or ``auto``.
+    :param limits: limits and time-outs of the server, see :func:`bustapi._native.serve`.
+    :raises OSError: the address cannot be listened on.
+    :raises ValueError: `workers` or `threads` is not positive.
+    """
+    if workers < 1 or (threads is not None and threads < 1):
+        raise ValueError("The numbers of workers and threads must be positive.")
+
+    options = {"threads": DEFAULT_THREADS if threads is None else threads, **limits}
+
+    if reload:
+        run_with_reloader(
+            lambda: _serve_alone(app, _bind(host, port, unix_socket), options),
+            extra_files,
+            exclude_patterns,
+            reloader_interval,
+            reloader_type,
+        )
+        return
+
+    first = _bind(host, port, unix_socket, shared=workers > 1)
+
+    if workers == 1:
+        _serve_alone(app, first, options)
+        return
+
+    if unix_socket is not None:
+        # All accept on one socket: there is no other way to share a path.
+        listeners = [first, *(first.duplicate() for _ in range(workers - 1))]
+    else:
+        bound_port = first.address()[1] or port
+        further = (_bind(host, bound_port, None, shared=True) for _ in range(workers - 1))
+        listeners = [first, *further]
+
+    _announce(first)
+    _Supervisor(app, listeners, options).run()
+
+
+def _bind(host: str, port: int, unix_socket: str | None, *, shared: bool = False) -> Listener:
+    return Listener(host, port, path=unix_socket, shared=shared)
+
+
+def _announce(listener: Listener) -> None:
+    """Tell on standard error where the app can be reached."""
+    host, port = listener.address()
+    where = host if port is None else f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    click.echo(f" * Running on {where} (Press CTRL+C to quit)", err=True)
+
+
+def _serve_alone(app: Flask, listener: Listener, options: dict[str, t.Any]) -> None:
+    """Serve in this process. Signals are the main thread's matter if this is not it."""
+    _announce(listener)
+    is_main = threading.current_thread() is threading.main_thread()
+    _serve(app, listener, signals=is_main, **options)
+
+
+class _Supervisor:
+    """Keeps one process per listener running."""
+
+    def __init__(self, app: Flask, listeners: list[Listener], options: dict[str, t.Any]) -> None:
+        self.app = app
+        self.listeners = listeners
+        self.options = options
+        #: By process id: the index of its listener, and when it was started.
+        self.workers: dict[int, tuple[int, float]] = {}
+        self.stopping = False
+
+    def run(self) -> None:
+        """Serve until told to stop.
+
+        :raises SystemExit: with status 1, when a worker fails as soon as it starts.
+        """
+        previous = {
+            number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+
+        try:
+            for index in range(len(self.listeners)):
+                self._start(index)
+
+            failed = self._watch()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+        if failed:
+            click.secho("Error: a worker failed to start.", fg="red", err=True)
+            sys.exit(1)
+
+    def _start(self, index: int) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        process_id = os.fork()
+
+        if process_id == 0:
+            self._work(index)
+
+        self.workers[process_id] = (index, time.monotonic())
+
+    def _work(self, index: int) -> t.NoReturn:
+        """Be a worker, to the end of this process."""
+        status = 1
+
+        try:
+            # Until the server has its own handlers, a signal simply ends the worker.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            listener = self.listeners[index]
+            self.listeners = []
+            _serve(self.app, listener, signals=True, **self.options)
+            status = 0
+        except BaseException:
+            _logger.exception("A worker failed.")
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # The rest of the parent's program is not the worker's to run.
+            os._exit(status)
+
+    def _watch(self) -> bool:
+        """Replace workers that end, until all ended; whether that was a failure to start."""
+        failed = False
+
+        while self.workers:
+            process_id, status = os.waitpid(-1, 0)
+            worker = self.workers.pop(process_id, None)
+
+            if worker is None or self.stopping:
+                continue
+
+            index, started = worker
+
+            if status != 0 and time.monotonic() - started < _STARTUP_TIME:
+                failed = True
+                self._stop(signal.SIGTERM, None)
+            else:
+                _logger.error(
+                    "Worker %d ended with status %d; starting another.", process_id, status
+                )
+                self._start(index)
+
+        return failed
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+        for process_id in self.workers:
+            os.kill(process_id, signal.SIGTERM)
