@@ -1,1 +1,38 @@
-//! ...
+//! Flask's and Werkzeug's URL rules: matching paths and building URLs, in pure Rust.
+
+#![forbid(unsafe_code)]
+
+mod adapter;
+mod build_url;
+mod compile;
+mod converter;
+mod error;
+mod map;
+mod matcher;
+mod methods;
+mod parse;
+mod part;
+mod pattern;
+mod python_text;
+mod quote;
+mod redirect;
+mod regex_source;
+mod request;
+mod rule;
+mod suggest;
+mod value;
+
+pub use adapter::{Bind, MapAdapter};
+pub use build_url::Build;
+pub use converter::{Converter, ConverterArgs, ConverterFactory};
+pub use error::{
+    BindError, BuildError, ConversionError, MatchError, NoRule, RuleError, RuleErrorKind,
+    SharedError, Suggestion, message_error,
+};
+pub use map::{EndpointId, Map, MapOptions, QuerySorter};
+pub use methods::MethodSet;
+pub use pattern::{CompiledPattern, PatternEngine};
+pub use quote::{decode_path, quote_path};
+pub use request::{Match, MatchRequest, Values};
+pub use rule::{BoundRule, RedirectFn, RedirectTo, Rule, RuleId};
+pub use value::{Object, Value};

@@ -1,0 +1,360 @@
+//! Builds URLs from an endpoint and values.
+
+use crate::error::{BuildError, ConversionError, NoRule, SharedError};
+use crate::map::{Map, MapOptions};
+use crate::methods::Method;
+use crate::quote::{push_anchor, push_query};
+use crate::redirect::has_authority;
+use crate::request::upper_case;
+use crate::rule::{BoundRule, Piece, RuleId};
+use crate::suggest::suggest;
+use crate::value::Value;
+
+/// What to build.
+#[derive(Debug, Clone, Copy)]
+pub struct Build<'a> {
+    /// The endpoint.
+    pub endpoint: &'a str,
+    /// The values by name, each name once. [`Value::None`] counts as not given.
+    pub values: &'a [(&'a str, Value)],
+    /// Only rules that take this method; `None` prefers those that take the adapter's own.
+    pub method: Option<&'a str>,
+    /// Whether to write scheme and host even where the current ones would do.
+    pub force_external: bool,
+    /// Whether values that are no arguments of the rule go to the query string.
+    pub append_unknown: bool,
+    /// The scheme of absolute URLs; `None` for the adapter's own, an empty one for
+    /// scheme-relative URLs.
+    pub url_scheme: Option<&'a str>,
+    /// The fragment, without `#`; percent-encoded unless it is already.
+    pub anchor: Option<&'a str>,
+}
+
+impl<'a> Build<'a> {
+    /// A URL of `endpoint`, relative where possible.
+    #[must_use]
+    pub const fn new(endpoint: &'a str, values: &'a [(&'a str, Value)]) -> Self {
+        Self {
+            endpoint,
+            values,
+            method: None,
+            force_external: false,
+            append_unknown: true,
+            url_scheme: None,
+            anchor: None,
+        }
+    }
+}
+
+/// Where an application is reached: what a map is bound to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) server_name: &'a str,
+    pub(crate) script_name: &'a str,
+    /// `None` in a map that matches hosts.
+    pub(crate) subdomain: Option<&'a str>,
+    pub(crate) url_scheme: &'a str,
+    pub(crate) default_method: &'a str,
+}
+
+impl Site<'_> {
+    /// The host that a subdomain (or host) is reached at; `None` for the current one.
+    fn push_host(&self, out: &mut String, options: &MapOptions, domain: Option<&str>) {
+        if options.host_matching {
+            out.push_str(domain.unwrap_or(self.server_name));
+            return;
+        }
+        let subdomain = domain.or(self.subdomain).unwrap_or_default();
+        if !subdomain.is_empty() {
+            out.push_str(subdomain);
+            out.push('.');
+        }
+        out.push_str(self.server_name);
+    }
+
+    fn scheme(&self) -> &str {
+        if self.url_scheme.is_empty() {
+            "http"
+        } else {
+            self.url_scheme
+        }
+    }
+
+    /// The absolute URL of a path that is already percent-encoded.
+    pub(crate) fn redirect_url(
+        &self,
+        map: &Map,
+        path: &str,
+        query: Option<&str>,
+        domain: Option<&str>,
+    ) -> String {
+        let mut host = String::new();
+        self.push_host(&mut host, map.options(), domain);
+        let mut url = format!("{}:", self.scheme());
+        if !host.is_empty() || has_authority(self.scheme()) {
+            url.push_str("//");
+            url.push_str(&host);
+        }
+        let script_name = self.script_name.trim_matches('/');
+        if !script_name.is_empty() {
+            if !host.is_empty() || has_authority(self.scheme()) {
+                url.push('/');
+            }
+            url.push_str(script_name);
+        }
+        url.push('/');
+        url.push_str(path.trim_start_matches('/'));
+        if let Some(query) = query.filter(|query| !query.is_empty()) {
+            url.push('?');
+            url.push_str(query);
+        }
+        url
+    }
+
+    /// What the targets of `redirect_to` are relative to.
+    pub(crate) fn redirect_base(&self) -> String {
+        let mut base = format!("{}://", self.scheme());
+        if let Some(subdomain) = self.subdomain.filter(|subdomain| !subdomain.is_empty()) {
+            base.push_str(subdomain);
+            base.push('.');
+        }
+        base.push_str(self.server_name);
+        base.push_str(self.script_name);
+        if !self.script_name.ends_with('/') {
+            base.push('/');
+        }
+        base
+    }
+}
+
+impl BoundRule {
+    /// Whether the rule can be built with these values.
+    pub(crate) fn suits(&self, values: &[(&str, Value)], method: Option<Method<'_>>) -> bool {
+        if method.is_some_and(|method| !self.takes(method)) {
+            return false;
+        }
+        let given = |name: &str| values.iter().find(|(known, _)| *known == name);
+        for (name, default) in self.value_names.iter().zip(&self.value_defaults) {
+            match (given(name), default) {
+                (None, None) => return false,
+                (Some((_, value)), Some(default)) if value != default => return false,
+                _ => {}
+            }
+        }
+        true
+    }
+
+    /// The domain part and the path, with the query string.
+    pub(crate) fn build(
+        &self,
+        map: &Map,
+        values: &[(&str, Value)],
+        append_unknown: bool,
+    ) -> Result<(String, String), ConversionError> {
+        let domain = self.fill(&self.domain_pieces, values)?;
+        // Before the path: Werkzeug evaluates the query first where both fail.
+        let mut query = String::new();
+        if append_unknown {
+            query = self.query(map, values).map_err(ConversionError::Failed)?;
+        }
+        let mut path = self.fill(&self.path_pieces, values)?;
+        if !query.is_empty() {
+            path.push('?');
+            path.push_str(&query);
+        }
+        Ok((domain, path))
+    }
+
+    fn fill(&self, pieces: &[Piece], values: &[(&str, Value)]) -> Result<String, ConversionError> {
+        let mut out = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Argument(index) => {
+                    let (name, converter) = &self.converters[*index];
+                    let given = values.iter().find(|(known, _)| **known == **name);
+                    let value = given.map_or(&Value::None, |(_, value)| value);
+                    out.push_str(&converter.to_url(value)?);
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// The values that are no arguments, as a query string.
+    fn query(&self, map: &Map, values: &[(&str, Value)]) -> Result<String, SharedError> {
+        let mut unknown = values
+            .iter()
+            .filter(|(name, _)| !self.has_argument(name))
+            .peekable();
+        if unknown.peek().is_none() {
+            return Ok(String::new());
+        }
+        let mut pairs: Vec<(String, Value)> = Vec::new();
+        for (name, value) in unknown {
+            match value {
+                Value::List(items) => {
+                    let items = items.iter().map(|item| ((*name).to_owned(), item.clone()));
+                    pairs.extend(items);
+                }
+                other => pairs.push(((*name).to_owned(), other.clone())),
+            }
+        }
+        if map.options().sort_parameters {
+            match map.query_sorter() {
+                Some(sort) => sort(&mut pairs),
+                None => pairs.sort_by(|(left, left_value), (right, right_value)| {
+                    let values = || left_value.compare(right_value);
+                    left.cmp(right)
+                        .then_with(|| values().unwrap_or(std::cmp::Ordering::Equal))
+                }),
+            }
+        }
+        let mut query = String::new();
+        for (name, value) in &pairs {
+            if matches!(value, Value::None) {
+                continue;
+            }
+            if !query.is_empty() {
+                query.push('&');
+            }
+            push_query(&mut query, name.as_bytes());
+            query.push('=');
+            push_query(&mut query, &value.to_query()?);
+        }
+        Ok(query)
+    }
+}
+
+/// A rule that was built: its number, domain part and path.
+type Built = (RuleId, String, String);
+
+impl Map {
+    pub(crate) fn build_at(
+        &self,
+        site: &Site<'_>,
+        build: &Build<'_>,
+    ) -> Result<String, BuildError> {
+        let given: Vec<(&str, Value)>;
+        let mut values = build.values;
+        if values.iter().any(|(_, value)| matches!(value, Value::None)) {
+            let present = values
+                .iter()
+                .filter(|(_, value)| !matches!(value, Value::None));
+            given = present.cloned().collect();
+            values = &given;
+        }
+        let build = Build { values, ..*build };
+        let Some((rule, domain, path)) = self.choose(site, &build)? else {
+            return Err(BuildError::NoRule(Box::new(NoRule {
+                endpoint: build.endpoint.to_owned(),
+                values: {
+                    let mut names: Vec<String> =
+                        values.iter().map(|(name, _)| (*name).to_owned()).collect();
+                    names.sort_unstable();
+                    names
+                },
+                method: build.method.map(str::to_owned),
+                suggestion: suggest(self, build.endpoint, values, build.method),
+            })));
+        };
+        let mut url = self.assemble(site, &build, self.rule(rule), &domain, &path);
+        if let Some(anchor) = build.anchor {
+            url.push('#');
+            push_anchor(&mut url, anchor);
+        }
+        Ok(url)
+    }
+
+    fn assemble(
+        &self,
+        site: &Site<'_>,
+        build: &Build<'_>,
+        rule: &BoundRule,
+        domain: &str,
+        path: &str,
+    ) -> String {
+        let asked = build.url_scheme.unwrap_or(site.url_scheme);
+        let secure = matches!(asked, "https" | "wss");
+        let scheme = match (rule.rule.websocket, secure) {
+            (true, true) => "wss",
+            (true, false) => "ws",
+            // Only to be found by a scheme-relative URL.
+            (false, _) if asked.is_empty() => "",
+            (false, true) => "https",
+            (false, false) => "http",
+        };
+        let path = path.trim_start_matches('/');
+        let here = if self.options().host_matching {
+            domain == site.server_name
+        } else {
+            Some(domain) == site.subdomain
+        };
+        let script_name = site.script_name.trim_end_matches('/');
+        let mut url = String::with_capacity(path.len() + script_name.len() + 64);
+        if here && !build.force_external && !rule.rule.websocket {
+            url.push_str(script_name);
+        } else {
+            if !scheme.is_empty() {
+                url.push_str(scheme);
+                url.push(':');
+            }
+            url.push_str("//");
+            site.push_host(&mut url, self.options(), Some(domain));
+            // Of several slashes at its end, only one is the separator.
+            let script_name = site.script_name;
+            url.push_str(script_name.strip_suffix('/').unwrap_or(script_name));
+        }
+        url.push('/');
+        url.push_str(path);
+        url
+    }
+
+    /// Builds the endpoint's first rule that suits.
+    fn choose(&self, site: &Site<'_>, build: &Build<'_>) -> Result<Option<Built>, BuildError> {
+        let Some(method) = build.method else {
+            // Rules for the adapter's own method come first, then any.
+            let own = self.choose_for(site, build, Some(site.default_method))?;
+            return match own {
+                Some(built) => Ok(Some(built)),
+                None => self.choose_for(site, build, None),
+            };
+        };
+        self.choose_for(site, build, Some(method))
+    }
+
+    fn choose_for(
+        &self,
+        site: &Site<'_>,
+        build: &Build<'_>,
+        method: Option<&str>,
+    ) -> Result<Option<Built>, BuildError> {
+        let method = method.map(Method::new);
+        let mut first = None;
+        for rule in self.rules_of(build.endpoint) {
+            if !rule.suits(build.values, method) {
+                continue;
+            }
+            let (domain, path) = match rule.build(self, build.values, build.append_unknown) {
+                Ok(built) => built,
+                Err(ConversionError::Rejected) => continue,
+                Err(ConversionError::Failed(source)) => {
+                    let rule = rule.id;
+                    return Err(BuildError::Failed { rule, source });
+                }
+            };
+            let built = (rule.id, domain, path);
+            // Among hosts, the current one is preferred.
+            if !self.options().host_matching || built.1 == site.server_name {
+                return Ok(Some(built));
+            }
+            first = first.or(Some(built));
+        }
+        Ok(first)
+    }
+
+    /// `method` in the form that methods are compared in.
+    pub(crate) fn normalized_method(method: &str) -> String {
+        upper_case(method).into_owned()
+    }
+}

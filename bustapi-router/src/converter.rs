@@ -1,0 +1,548 @@
+//! Converters: what text a variable takes, and what value that text is.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{ConversionError, SharedError, message_error};
+use crate::python_text::{ascii_digits, float_text, parse_float, parse_int};
+use crate::quote::quote_path;
+use crate::value::{Value, parse_uuid};
+
+/// Matches and converts one argument of a rule.
+///
+/// The text that [`regex`](Self::regex) matches is found before any conversion happens: a rule
+/// is chosen by expressions and methods alone. Then [`to_value`](Self::to_value) runs, and if it
+/// rejects the text the whole request has no match, as in Werkzeug; no other rule is tried.
+pub trait Converter: fmt::Debug + Send + Sync {
+    /// The regular expression of the text, in Python's syntax, without anchors. Two rules whose
+    /// converters have the same expression and weight share a place in the map.
+    fn regex(&self) -> &str {
+        "[^/]+"
+    }
+
+    /// The rank among converters: lower is tried first.
+    fn weight(&self) -> i64 {
+        100
+    }
+
+    /// Whether the text never holds a slash, so that the argument ends with its segment.
+    fn part_isolating(&self) -> bool {
+        let regex = self.regex();
+        regex == "[^/]+" || !regex.contains('/')
+    }
+
+    /// The value of a text that the expression has matched.
+    ///
+    /// # Errors
+    ///
+    /// [`ConversionError::Rejected`] where the text is no value after all;
+    /// [`ConversionError::Failed`] where the converter itself fails.
+    fn to_value(&self, text: &str) -> Result<Value, ConversionError> {
+        Ok(Value::from(text))
+    }
+
+    /// The percent-encoded text of a value.
+    ///
+    /// # Errors
+    ///
+    /// [`ConversionError::Rejected`] to have the endpoint's next rule tried;
+    /// [`ConversionError::Failed`] to fail the build.
+    fn to_url(&self, value: &Value) -> Result<String, ConversionError> {
+        let text = value.to_text().map_err(ConversionError::Failed)?;
+        Ok(quote_path(&text))
+    }
+}
+
+/// Makes a converter from the arguments in a rule, `<name(arguments):variable>`.
+pub type ConverterFactory =
+    Arc<dyn Fn(&ConverterArgs) -> Result<Arc<dyn Converter>, SharedError> + Send + Sync>;
+
+/// The arguments that a rule gives to a converter.
+#[derive(Debug, Clone, Default)]
+pub struct ConverterArgs {
+    positional: Vec<Value>,
+    named: Vec<(String, Value)>,
+}
+
+impl ConverterArgs {
+    /// The arguments without a name, in order.
+    #[must_use]
+    pub fn positional(&self) -> &[Value] {
+        &self.positional
+    }
+
+    /// The arguments with a name, each name once, in order of first appearance.
+    #[must_use]
+    pub fn named(&self) -> &[(String, Value)] {
+        &self.named
+    }
+
+    /// The argument of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let found = self.named.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value)
+    }
+
+    pub(crate) fn push(&mut self, value: Value) {
+        self.positional.push(value);
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        match self.named.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.named.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Hands the arguments to the parameters `names`, as a Python call does.
+    ///
+    /// # Errors
+    ///
+    /// Where there are more arguments than parameters, one of an unknown name, or two for one
+    /// parameter.
+    pub fn bind<const N: usize>(
+        &self,
+        names: [&str; N],
+    ) -> Result<[Option<&Value>; N], SharedError> {
+        let mut bound = [None; N];
+        if self.positional.len() > N {
+            let given = self.positional.len();
+            return Err(message_error(format!(
+                "takes at most {N} arguments, {given} were given"
+            )));
+        }
+        for (place, value) in bound.iter_mut().zip(&self.positional) {
+            *place = Some(value);
+        }
+        for (name, value) in &self.named {
+            let Some(index) = names.iter().position(|known| known == name) else {
+                return Err(message_error(format!("has no argument `{name}`")));
+            };
+            if bound[index].replace(value).is_some() {
+                return Err(message_error(format!("got two values for `{name}`")));
+            }
+        }
+        Ok(bound)
+    }
+}
+
+/// The converters that every map knows.
+pub(crate) fn builtin(name: &str, args: &ConverterArgs) -> Option<MadeConverter> {
+    Some(match name {
+        "default" | "string" => StringConverter::make(args).map(wrap),
+        "any" => AnyConverter::make(args).map(wrap),
+        "path" => args.bind([]).map(|[]| wrap(PathConverter)),
+        "int" => IntConverter::make(args).map(wrap),
+        "float" => FloatConverter::make(args).map(wrap),
+        "uuid" => args.bind([]).map(|[]| wrap(UuidConverter)),
+        _ => return None,
+    })
+}
+
+type MadeConverter = Result<Arc<dyn Converter>, SharedError>;
+
+fn wrap(converter: impl Converter + 'static) -> Arc<dyn Converter> {
+    Arc::new(converter)
+}
+
+/// `string`, and what a variable without a converter is: text without a slash.
+#[derive(Debug)]
+struct StringConverter {
+    regex: String,
+}
+
+impl StringConverter {
+    fn make(args: &ConverterArgs) -> Result<Self, SharedError> {
+        let [minimum, maximum, length] = args.bind(["minlength", "maxlength", "length"])?;
+        let given = |value: Option<&Value>| -> Result<Option<String>, SharedError> {
+            match value {
+                None | Some(Value::None) => Ok(None),
+                Some(value) => count(value).map(Some),
+            }
+        };
+        let repeat = if let Some(length) = given(length)? {
+            format!("{{{length}}}")
+        } else {
+            let minimum = match minimum {
+                None => "1".to_owned(),
+                Some(value) => count(value)?,
+            };
+            let maximum = given(maximum)?.unwrap_or_default();
+            format!("{{{minimum},{maximum}}}")
+        };
+        Ok(Self {
+            regex: format!("[^/]{repeat}"),
+        })
+    }
+}
+
+/// A number of characters, from what `int()` takes.
+fn count(value: &Value) -> Result<String, SharedError> {
+    integer_text(value).map_err(|error| match error {
+        ConversionError::Rejected => message_error("not a length"),
+        ConversionError::Failed(source) => source,
+    })
+}
+
+impl Converter for StringConverter {
+    fn regex(&self) -> &str {
+        &self.regex
+    }
+
+    fn part_isolating(&self) -> bool {
+        true
+    }
+}
+
+/// `any`: one of the given words.
+#[derive(Debug)]
+struct AnyConverter {
+    items: BTreeSet<Arc<str>>,
+    regex: String,
+}
+
+impl AnyConverter {
+    fn make(args: &ConverterArgs) -> Result<Self, SharedError> {
+        if let Some((name, _)) = args.named().first() {
+            return Err(message_error(format!("has no argument `{name}`")));
+        }
+        let mut items = BTreeSet::new();
+        let mut alternatives = Vec::new();
+        for item in args.positional() {
+            let Value::Str(text) = item else {
+                return Err(message_error(format!("{item:?} is not a string")));
+            };
+            alternatives.push(escape(text));
+            items.insert(Arc::clone(text));
+        }
+        Ok(Self {
+            items,
+            regex: format!("(?:{})", alternatives.join("|")),
+        })
+    }
+}
+
+/// Escapes text as Python's `re.escape` does, so that expressions compare as they do there.
+pub(crate) fn escape(text: &str) -> String {
+    const SPECIAL: &str = "()[]{}?*+-|^$\\.&~# \t\n\r\u{b}\u{c}";
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if SPECIAL.contains(character) {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
+impl Converter for AnyConverter {
+    fn regex(&self) -> &str {
+        &self.regex
+    }
+
+    fn part_isolating(&self) -> bool {
+        true
+    }
+
+    fn to_url(&self, value: &Value) -> Result<String, ConversionError> {
+        let text = value.to_text().map_err(ConversionError::Failed)?;
+        let known = match value {
+            Value::Str(text) => self.items.contains(text),
+            Value::Object(_) => self.items.iter().any(|item| {
+                let item = Value::Str(Arc::clone(item));
+                *value == item
+            }),
+            _ => false,
+        };
+        if known {
+            return Ok(text.into_owned());
+        }
+        let items: Vec<String> = self.items.iter().map(|item| format!("'{item}'")).collect();
+        let items = items.join(", ");
+        Err(ConversionError::failed(format!(
+            "'{text}' is not one of {items}"
+        )))
+    }
+}
+
+/// `path`: text that may hold slashes, but does not begin with one.
+#[derive(Debug)]
+struct PathConverter;
+
+impl Converter for PathConverter {
+    fn regex(&self) -> &'static str {
+        "[^/].*?"
+    }
+
+    fn weight(&self) -> i64 {
+        200
+    }
+
+    fn part_isolating(&self) -> bool {
+        false
+    }
+}
+
+/// `int`: decimal digits.
+#[derive(Debug)]
+struct IntConverter {
+    /// The exact number of characters; 0 for any.
+    fixed_digits: usize,
+    limits: Limits,
+    signed: bool,
+}
+
+impl IntConverter {
+    fn make(args: &ConverterArgs) -> Result<Self, SharedError> {
+        let [fixed_digits, minimum, maximum, signed] =
+            args.bind(["fixed_digits", "min", "max", "signed"])?;
+        let fixed_digits = match fixed_digits {
+            None | Some(Value::None) => 0,
+            Some(value) => count(value)?
+                .parse()
+                .map_err(|_| message_error("`fixed_digits` is not a length"))?,
+        };
+        Ok(Self {
+            fixed_digits,
+            limits: Limits::new(minimum, maximum)?,
+            signed: signed.is_some_and(Value::is_truthy),
+        })
+    }
+}
+
+impl Converter for IntConverter {
+    fn regex(&self) -> &'static str {
+        if self.signed { r"-?\d+" } else { r"\d+" }
+    }
+
+    fn weight(&self) -> i64 {
+        50
+    }
+
+    fn part_isolating(&self) -> bool {
+        true
+    }
+
+    fn to_value(&self, text: &str) -> Result<Value, ConversionError> {
+        if self.fixed_digits != 0 && text.chars().count() != self.fixed_digits {
+            return Err(ConversionError::Rejected);
+        }
+        let value = Value::integer(text)
+            .ok_or_else(|| ConversionError::failed(format!("`{text}` is not an integer")))?;
+        self.limits.check(value)
+    }
+
+    fn to_url(&self, value: &Value) -> Result<String, ConversionError> {
+        let digits = integer_text(value)?;
+        if digits.len() >= self.fixed_digits {
+            return Ok(digits);
+        }
+        let zeros = "0".repeat(self.fixed_digits - digits.len());
+        Ok(match digits.strip_prefix('-') {
+            Some(rest) => format!("-{zeros}{rest}"),
+            None => zeros + &digits,
+        })
+    }
+}
+
+/// `str(int(value))`.
+fn integer_text(value: &Value) -> Result<String, ConversionError> {
+    let refuse = || ConversionError::failed(format!("{value:?} is not an integer"));
+    match value {
+        Value::Bool(truth) => Ok(u8::from(*truth).to_string()),
+        Value::Int(number) => Ok(number.to_string()),
+        Value::BigInt(digits) => Ok(digits.to_string()),
+        Value::Float(number) if number.is_finite() => {
+            parse_int(&format!("{:.0}", number.trunc())).ok_or_else(refuse)
+        }
+        Value::Str(text) => parse_int(text).ok_or_else(refuse),
+        Value::Object(object) => object.to_integer().map_err(ConversionError::Failed),
+        _ => Err(refuse()),
+    }
+}
+
+/// `float`: decimal digits on both sides of a dot.
+#[derive(Debug)]
+struct FloatConverter {
+    limits: Limits,
+    signed: bool,
+}
+
+impl FloatConverter {
+    fn make(args: &ConverterArgs) -> Result<Self, SharedError> {
+        let [minimum, maximum, signed] = args.bind(["min", "max", "signed"])?;
+        Ok(Self {
+            limits: Limits::new(minimum, maximum)?,
+            signed: signed.is_some_and(Value::is_truthy),
+        })
+    }
+}
+
+impl Converter for FloatConverter {
+    fn regex(&self) -> &'static str {
+        if self.signed {
+            r"-?\d+\.\d+"
+        } else {
+            r"\d+\.\d+"
+        }
+    }
+
+    fn weight(&self) -> i64 {
+        50
+    }
+
+    fn part_isolating(&self) -> bool {
+        true
+    }
+
+    fn to_value(&self, text: &str) -> Result<Value, ConversionError> {
+        let number = ascii_digits(text)
+            .parse()
+            .map_err(|_| ConversionError::failed(format!("`{text}` is not a number")))?;
+        self.limits.check(Value::Float(number))
+    }
+
+    fn to_url(&self, value: &Value) -> Result<String, ConversionError> {
+        let refuse = || ConversionError::failed(format!("{value:?} is not a number"));
+        let number = match value {
+            Value::Float(number) => *number,
+            Value::Object(object) => object.to_float().map_err(ConversionError::Failed)?,
+            Value::Str(text) => parse_float(text).ok_or_else(refuse)?,
+            Value::Bool(_) | Value::Int(_) | Value::BigInt(_) => {
+                let digits = integer_text(value)?;
+                let number: f64 = digits.parse().map_err(|_| refuse())?;
+                if number.is_infinite() {
+                    return Err(refuse());
+                }
+                number
+            }
+            _ => return Err(refuse()),
+        };
+        Ok(float_text(number))
+    }
+}
+
+/// The least and greatest number a converter takes.
+#[derive(Debug)]
+struct Limits {
+    minimum: Option<Value>,
+    maximum: Option<Value>,
+}
+
+impl Limits {
+    fn new(minimum: Option<&Value>, maximum: Option<&Value>) -> Result<Self, SharedError> {
+        let limit = |value: Option<&Value>| match value {
+            None | Some(Value::None) => Ok(None),
+            Some(value) if value.compare(&Value::Int(0)).is_some() => Ok(Some(value.clone())),
+            // Not a number compares with nothing, so it limits nothing.
+            Some(Value::Float(_)) => Ok(None),
+            Some(other) => Err(message_error(format!("{other:?} is not a number"))),
+        };
+        Ok(Self {
+            minimum: limit(minimum)?,
+            maximum: limit(maximum)?,
+        })
+    }
+
+    fn check(&self, value: Value) -> Result<Value, ConversionError> {
+        let below = |limit: &Value| value.compare(limit).is_some_and(std::cmp::Ordering::is_lt);
+        let above = |limit: &Value| value.compare(limit).is_some_and(std::cmp::Ordering::is_gt);
+        if self.minimum.as_ref().is_some_and(below) || self.maximum.as_ref().is_some_and(above) {
+            return Err(ConversionError::Rejected);
+        }
+        Ok(value)
+    }
+}
+
+/// `uuid`: 32 hexadecimal digits in five groups.
+#[derive(Debug)]
+struct UuidConverter;
+
+impl Converter for UuidConverter {
+    fn regex(&self) -> &'static str {
+        "[A-Fa-f0-9]{8}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{12}"
+    }
+
+    fn part_isolating(&self) -> bool {
+        true
+    }
+
+    fn to_value(&self, text: &str) -> Result<Value, ConversionError> {
+        parse_uuid(text)
+            .map(Value::Uuid)
+            .ok_or_else(|| ConversionError::failed(format!("`{text}` is not a UUID")))
+    }
+
+    fn to_url(&self, value: &Value) -> Result<String, ConversionError> {
+        let text = value.to_text().map_err(ConversionError::Failed)?;
+        Ok(text.into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse_arguments;
+
+    fn made(name: &str, args: &str) -> Arc<dyn Converter> {
+        builtin(name, &parse_arguments(args).unwrap())
+            .unwrap()
+            .unwrap()
+    }
+
+    fn refused(name: &str, args: &str) -> bool {
+        builtin(name, &parse_arguments(args).unwrap())
+            .unwrap()
+            .is_err()
+    }
+
+    #[test]
+    fn string_lengths_become_repeats() {
+        assert_eq!(made("string", "").regex(), "[^/]{1,}");
+        assert_eq!(made("default", "2, 5").regex(), "[^/]{2,5}");
+        assert_eq!(made("string", "length=3").regex(), "[^/]{3}");
+        assert!(refused("string", "length=x") && refused("string", "size=3"));
+        assert!(refused("string", "1, 2, 3, 4") && refused("string", "1, minlength=2"));
+    }
+
+    #[test]
+    fn int_checks_limits_and_digits() {
+        let int = made("int", "min=3, max=2000");
+        assert_eq!(int.to_value("3").unwrap(), Value::Int(3));
+        assert!(matches!(int.to_value("2"), Err(ConversionError::Rejected)));
+        assert!(matches!(
+            int.to_value("2001"),
+            Err(ConversionError::Rejected)
+        ));
+        let fixed = made("int", "fixed_digits=4, signed=True");
+        assert_eq!(fixed.to_url(&Value::from(-7)).unwrap(), "-007");
+        assert_eq!(fixed.to_url(&Value::from("12")).unwrap(), "0012");
+        assert!(matches!(
+            fixed.to_value("12"),
+            Err(ConversionError::Rejected)
+        ));
+        assert!(int.to_url(&Value::from("x")).is_err());
+        assert_eq!(int.to_url(&Value::from(3.9)).unwrap(), "3");
+        assert!(refused("int", "min=abc"));
+    }
+
+    #[test]
+    fn float_writes_as_python_does() {
+        let float = made("float", "");
+        assert_eq!(float.to_url(&Value::from(1)).unwrap(), "1.0");
+        assert_eq!(float.to_value("٣.٥").unwrap(), Value::from(3.5));
+        assert!(refused("float", "fixed_digits=3"));
+    }
+
+    #[test]
+    fn any_takes_its_words_only() {
+        let any = made("any", "a, 'b c', \"d,e\"");
+        assert_eq!(any.regex(), r"(?:a|b\ c|d,e)");
+        assert_eq!(any.to_url(&Value::from("b c")).unwrap(), "b c");
+        let error = any.to_url(&Value::from("x")).unwrap_err();
+        assert_eq!(error.to_string(), "'x' is not one of 'a', 'b c', 'd,e'");
+        assert!(refused("any", "a, 3"));
+    }
+}
