@@ -21,7 +21,7 @@ pub struct Bind<'a> {
     pub subdomain: Option<&'a str>,
     /// `http`, `https`, `ws` or `wss`.
     pub url_scheme: &'a str,
-    /// The method of requests and builds that name none.
+    /// The method of requests and builds that name none; builds want it in upper case.
     pub default_method: &'a str,
     /// The query string, without `?`, to be kept by redirects.
     pub query: Option<&'a str>,
@@ -114,7 +114,7 @@ impl<M: Deref<Target = Map>> MapAdapter<M> {
             script_name,
             subdomain,
             url_scheme: bind.url_scheme.to_owned(),
-            default_method: Map::normalized_method(bind.default_method),
+            default_method: bind.default_method.to_owned(),
             query: bind.query.map(str::to_owned),
         })
     }

@@ -1,11 +1,12 @@
 //! Builds URLs from an endpoint and values.
 
-use crate::error::{BuildError, ConversionError, NoRule, SharedError};
+use std::cmp::Ordering;
+
+use crate::error::{BuildError, ConversionError, NoRule, SharedError, message_error};
 use crate::map::{Map, MapOptions};
 use crate::methods::Method;
 use crate::quote::{push_anchor, push_query};
 use crate::redirect::has_authority;
-use crate::request::upper_case;
 use crate::rule::{BoundRule, Piece, RuleId};
 use crate::suggest::suggest;
 use crate::value::Value;
@@ -17,7 +18,7 @@ pub struct Build<'a> {
     pub endpoint: &'a str,
     /// The values by name, each name once. [`Value::None`] counts as not given.
     pub values: &'a [(&'a str, Value)],
-    /// Only rules that take this method; `None` prefers those that take the adapter's own.
+    /// Only rules that take this method, in upper case; `None` prefers those that take the adapter's own.
     pub method: Option<&'a str>,
     /// Whether to write scheme and host even where the current ones would do.
     pub force_external: bool,
@@ -203,11 +204,7 @@ impl BoundRule {
         if map.options().sort_parameters {
             match map.query_sorter() {
                 Some(sort) => sort(&mut pairs),
-                None => pairs.sort_by(|(left, left_value), (right, right_value)| {
-                    let values = || left_value.compare(right_value);
-                    left.cmp(right)
-                        .then_with(|| values().unwrap_or(std::cmp::Ordering::Equal))
-                }),
+                None => sort_query(&mut pairs)?,
             }
         }
         let mut query = String::new();
@@ -223,6 +220,29 @@ impl BoundRule {
             push_query(&mut query, &value.to_query()?);
         }
         Ok(query)
+    }
+}
+
+/// Sorts by name and then by value.
+fn sort_query(pairs: &mut [(String, Value)]) -> Result<(), SharedError> {
+    pairs.sort_by(|(left, left_value), (right, right_value)| {
+        let values = || left_value.compare(right_value);
+        left.cmp(right)
+            .then_with(|| values().unwrap_or(Ordering::Equal))
+    });
+    // Two values that have no order end up side by side, whatever the rest.
+    let unordered = pairs.windows(2).find(|pair| {
+        let [(left, left_value), (right, right_value)] = pair else {
+            return false;
+        };
+        left == right && left_value != right_value && left_value.compare(right_value).is_none()
+    });
+    match unordered {
+        Some(pair) => Err(message_error(format!(
+            "the values of `{}` cannot be sorted",
+            pair[0].0
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -351,10 +371,5 @@ impl Map {
             first = first.or(Some(built));
         }
         Ok(first)
-    }
-
-    /// `method` in the form that methods are compared in.
-    pub(crate) fn normalized_method(method: &str) -> String {
-        upper_case(method).into_owned()
     }
 }

@@ -358,8 +358,9 @@ fn integer_text(value: &Value) -> Result<String, ConversionError> {
             parse_int(&format!("{:.0}", number.trunc())).ok_or_else(refuse)
         }
         Value::Str(text) => parse_int(text).ok_or_else(refuse),
+        Value::Uuid(bytes) => Ok(u128::from_be_bytes(*bytes).to_string()),
         Value::Object(object) => object.to_integer().map_err(ConversionError::Failed),
-        _ => Err(refuse()),
+        Value::None | Value::Float(_) | Value::List(_) => Err(refuse()),
     }
 }
 

@@ -43,11 +43,12 @@ fn next_variable(text: &str) -> Option<(&str, &str, &str)> {
     }
 }
 
-/// Schemes whose URLs have hosts and can be relative, among those an application is served by.
-const WEB_SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
+/// Schemes whose URLs have hosts and can be relative, of those Python's `urllib.parse` knows the
+/// ones still in use.
+const HOST_SCHEMES: [&str; 7] = ["http", "https", "ws", "wss", "ftp", "sftp", "file"];
 
 pub(crate) fn has_authority(scheme: &str) -> bool {
-    WEB_SCHEMES.contains(&scheme)
+    HOST_SCHEMES.contains(&scheme)
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -91,7 +92,7 @@ fn split<'a>(url: &'a str, default_scheme: &str) -> Url<'a> {
     }
     // Only the last segment has parameters, and not in every scheme.
     let segment = rest.rfind('/').map_or(0, |slash| slash + 1);
-    if matches!(parsed.scheme.as_str(), "" | "http" | "https")
+    if matches!(parsed.scheme.as_str(), "" | "http" | "https" | "ftp" | "sftp")
         && let Some(semicolon) = rest[segment..].find(';')
     {
         parsed.params = &rest[segment + semicolon + 1..];

@@ -393,7 +393,7 @@ fn one_leading_slash(path: &str) -> Cow<'_, str> {
     }
 }
 
-pub(crate) fn upper_case(method: &str) -> Cow<'_, str> {
+fn upper_case(method: &str) -> Cow<'_, str> {
     if method.bytes().all(|byte| byte.is_ascii_uppercase()) {
         Cow::Borrowed(method)
     } else {

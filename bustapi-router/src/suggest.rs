@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use crate::error::Suggestion;
 use crate::map::Map;
+use crate::methods::{Method, MethodSet};
 use crate::rule::BoundRule;
 use crate::value::Value;
 
@@ -20,7 +21,7 @@ pub(crate) fn suggest(
     let score = |rule: &BoundRule| {
         let knows_all = values.iter().all(|(name, _)| rule.has_argument(name));
         let methods = rule.methods().filter(|methods| !methods.is_empty());
-        let takes = methods.is_some_and(|set| method.is_some_and(|method| set.contains(method)));
+        let takes = methods.is_some_and(|set| method.is_some_and(|method| set.has(Method::new(method))));
         0.98 * ratio(rule.endpoint(), endpoint)
             + 0.01 * f64::from(u8::from(knows_all))
             + 0.01 * f64::from(u8::from(takes))
@@ -42,9 +43,9 @@ pub(crate) fn suggest(
         .methods()
         .filter(|methods| {
             let asked = method.filter(|method| !method.is_empty());
-            asked.is_some_and(|method| !methods.contains(method))
+            asked.is_some_and(|method| !methods.has(Method::new(method)))
         })
-        .map(crate::methods::MethodSet::to_sorted);
+        .map(MethodSet::to_sorted);
     Some(Suggestion {
         rule: rule.id(),
         endpoint: rule.endpoint().to_owned(),
