@@ -18,6 +18,8 @@ import click
 import werkzeug.serving
 from werkzeug.debug import DebuggedApplication
 
+from .server import serve
+
 if t.TYPE_CHECKING:  # pragma: no cover
     from .app import Flask
 
@@ -93,9 +95,6 @@ def _serve_natively(
 
     if use_debugger:
         app.wsgi_app = _debugged(wsgi_app, host, use_evalex)  # type: ignore[method-assign]
-
-    # Optional: an application under a WSGI or ASGI server needs none of its own.
-    from .server import serve
 
     try:
         serve(

@@ -26,7 +26,6 @@ import typing as t
 from collections.abc import Iterator
 from inspect import iscoroutinefunction
 from itertools import chain
-from types import TracebackType
 
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
@@ -38,7 +37,6 @@ from werkzeug.exceptions import (
 from werkzeug.routing import MapAdapter, RequestRedirect, RoutingException, Rule
 from werkzeug.wrappers import Response as BaseResponse
 
-from . import typing as ft
 from .exceptions import FormDataRoutingRedirect
 from .globals import request, request_ctx
 from .signals import (
@@ -51,7 +49,9 @@ from .signals import (
 
 if t.TYPE_CHECKING:  # pragma: no cover
     import logging
+    from types import TracebackType
 
+    from . import typing as ft
     from .app import Flask
     from .config import Config
     from .json.provider import JSONProvider
@@ -96,15 +96,17 @@ class Lifecycle:
         after_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.AfterRequestCallable[t.Any]]]
         teardown_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.TeardownCallable]]
         teardown_appcontext_funcs: list[ft.TeardownCallable]
-        url_value_preprocessors: dict[
-            ft.AppOrBlueprintKey, list[ft.URLValuePreprocessorCallable]
-        ]
+        url_value_preprocessors: dict[ft.AppOrBlueprintKey, list[ft.URLValuePreprocessorCallable]]
         _got_first_request: bool
 
         @property
-        def debug(self) -> bool: ...
+        def debug(self) -> bool: ...  # noqa: D102
         @property
-        def logger(self) -> logging.Logger: ...
+        def logger(self) -> logging.Logger: ...  # noqa: D102
+        def log_exception(  # noqa: D102
+            self,
+            exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+        ) -> None: ...
         @staticmethod
         def _get_exc_class_and_code(
             exc_class_or_code: type[Exception] | int,
@@ -125,7 +127,7 @@ class Lifecycle:
 
             if rv is None:
                 rv = self.dispatch_request()
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001 the error handlers decide
             rv = self.handle_user_exception(e)
 
         return self.finalize_request(rv)
@@ -162,14 +164,14 @@ class Lifecycle:
         if current.routing_exception is not None:
             self.raise_routing_exception(current)
 
-        rule = t.cast(Rule, current.url_rule)
+        rule = t.cast("Rule", current.url_rule)
 
         if current.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
             return self.make_default_options_response()
 
         view_args = t.cast("dict[str, t.Any]", current.view_args)
         view = self.ensure_sync(self.view_functions[rule.endpoint])
-        return t.cast(ft.ResponseReturnValue, view(**view_args))
+        return t.cast("ft.ResponseReturnValue", view(**view_args))
 
     def raise_routing_exception(self, request: Request) -> t.NoReturn:
         """Raise the error that routing left on the request.
@@ -186,11 +188,11 @@ class Lifecycle:
         ):
             raise FormDataRoutingRedirect(request)
 
-        raise t.cast(HTTPException, error)
+        raise t.cast("HTTPException", error)
 
     def make_default_options_response(self) -> Response:
         """Answer OPTIONS with the methods that the URL allows; override to change that."""
-        adapter = t.cast(MapAdapter, request_ctx.url_adapter)
+        adapter = t.cast("MapAdapter", request_ctx.url_adapter)
         response = self.response_class()
         response.allow.update(adapter.allowed_methods())
         return response
@@ -216,9 +218,7 @@ class Lifecycle:
             if not from_error_handler:
                 raise
 
-            self.logger.exception(
-                "Request finalizing failed with an error while handling an error"
-            )
+            self.logger.exception("Request finalizing failed with an error while handling an error")
 
         return response
 
@@ -244,9 +244,7 @@ class Lifecycle:
             response = body
         elif isinstance(body, (str, bytes, bytearray, Iterator)):
             # The class sets status and headers itself, before it adds its default headers.
-            return self.response_class(
-                t.cast("t.Any", body), status=status, headers=headers
-            )
+            return self.response_class(t.cast("t.Any", body), status=status, headers=headers)
         elif isinstance(body, (dict, list)):
             response = t.cast("Response", self.json.response(body))
         elif isinstance(body, BaseResponse) or callable(body):
@@ -267,13 +265,11 @@ class Lifecycle:
     def _response_of_wsgi(self, body: t.Any) -> Response:
         """Convert another class's response, or what a WSGI application answers."""
         try:
-            return t.cast(
-                "Response", self.response_class.force_type(body, request.environ)
-            )
+            return t.cast("Response", self.response_class.force_type(body, request.environ))
         except TypeError as e:
-            raise TypeError(
-                f"{e}\n{_WRONG_TYPE.format(type(body).__name__)}"
-            ).with_traceback(sys.exc_info()[2]) from None
+            raise TypeError(f"{e}\n{_WRONG_TYPE.format(type(body).__name__)}").with_traceback(
+                sys.exc_info()[2]
+            ) from None
 
     def process_response(self, response: Response) -> Response:
         """Run the functions that come after the view, then save the session."""
@@ -340,9 +336,7 @@ class Lifecycle:
         """Whether the teardown functions are not to be told of an error; override to say."""
         return False
 
-    def handle_http_exception(
-        self, e: HTTPException
-    ) -> HTTPException | ft.ResponseReturnValue:
+    def handle_http_exception(self, e: HTTPException) -> HTTPException | ft.ResponseReturnValue:
         """Let an error handler answer an HTTP exception, or the exception answer for itself."""
         # Without a code it is a response in disguise; and redirects of routing are no errors.
         if e.code is None or isinstance(e, RoutingException):
@@ -353,11 +347,9 @@ class Lifecycle:
         if handler is None:
             return e
 
-        return t.cast(ft.ResponseReturnValue, self.ensure_sync(handler)(e))
+        return t.cast("ft.ResponseReturnValue", self.ensure_sync(handler)(e))
 
-    def handle_user_exception(
-        self, e: Exception
-    ) -> HTTPException | ft.ResponseReturnValue:
+    def handle_user_exception(self, e: Exception) -> HTTPException | ft.ResponseReturnValue:
         """Answer an exception raised by a view or a hook; called while it is handled.
 
         :raises Exception: `e` again, if no handler takes it.
@@ -375,7 +367,7 @@ class Lifecycle:
         if handler is None:
             raise
 
-        return t.cast(ft.ResponseReturnValue, self.ensure_sync(handler)(e))
+        return t.cast("ft.ResponseReturnValue", self.ensure_sync(handler)(e))
 
     def handle_exception(self, e: Exception) -> Response:
         """Answer an exception that nothing took with an internal server error.
@@ -409,16 +401,6 @@ class Lifecycle:
             server_error = self.ensure_sync(handler)(server_error)
 
         return self.finalize_request(server_error, from_error_handler=True)
-
-    def log_exception(
-        self,
-        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
-    ) -> None:
-        """Log an exception with its traceback, at error level."""
-        self.logger.error(
-            f"Exception on {request.path} [{request.method}]",
-            exc_info=exc_info,
-        )
 
     # -- teardown -------------------------------------------------------------------------
 
