@@ -47,6 +47,15 @@ impl AppContextBase {
     pub(crate) fn set_token(context: &Bound<'_, Self>, token: Bound<'_, PyAny>) {
         context.borrow_mut().token = Some(token.unbind());
     }
+
+    pub(crate) fn current_app<'py>(context: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = context.py();
+        context.borrow().app(py).map(|app| app.into_bound(py))
+    }
+
+    pub(crate) fn current_globals<'py>(context: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::g(context).map(|g| g.into_bound(context.py()))
+    }
 }
 
 #[pymethods]
@@ -232,6 +241,10 @@ impl RequestContextBase {
         this.after_request_functions
             .as_ref()
             .is_some_and(|functions| !functions.bind(context.py()).is_empty())
+    }
+
+    pub(crate) fn current_request<'py>(context: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::request(context).map(|request| request.into_bound(context.py()))
     }
 
     fn make_request(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {

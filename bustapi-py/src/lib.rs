@@ -13,6 +13,7 @@ mod context_variable;
 mod error;
 mod json;
 mod plan;
+mod proxy;
 mod reply;
 mod request;
 mod server;
@@ -27,6 +28,8 @@ mod _native {
     use crate::context::{AppContextBase, RequestContextBase};
     #[pymodule_export]
     use crate::plan::Generation;
+    #[pymodule_export]
+    use crate::proxy::make_proxy;
     #[pymodule_export]
     use crate::reply::StartResponse;
     #[pymodule_export]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 from contextvars import ContextVar
 
-from werkzeug.local import LocalProxy
+from ._native import make_proxy
 
 if t.TYPE_CHECKING:
     from .app import Flask
@@ -51,7 +51,7 @@ def _proxy(
     :param attribute: read from the held context at each access; ``None`` stands
         for the context itself.
     """
-    return LocalProxy(variable, attribute, unbound_message=unbound_message)
+    return make_proxy(variable, attribute, unbound_message)
 
 
 app_ctx: AppContext = _proxy(_cv_app, _no_app_msg)
