@@ -11,8 +11,7 @@ use crate::parse::{
 };
 use crate::part::{NamedConverter, Parsed, Part, PartError, Trace, build_parts};
 use crate::quote::quote_path;
-use crate::redirect::template_names;
-use crate::rule::{BoundRule, Piece, RedirectTo, Rule, RuleId};
+use crate::rule::{BoundRule, Piece, Rule, RuleId};
 use crate::value::Value;
 
 pub(crate) fn compile(
@@ -74,13 +73,6 @@ pub(crate) fn compile(
         })?;
     let converters = converters.found;
 
-    if let Some(RedirectTo::Url(url)) = &rule.redirect_to {
-        for name in template_names(url) {
-            if !converters.iter().any(|(known, _)| **known == *name) {
-                return Err(whole(RuleErrorKind::RedirectVariable(name.to_owned())));
-            }
-        }
-    }
     let domain_pieces = pieces(&domain.trace, &rule, &converters).map_err(whole)?;
     let path_pieces = pieces(&path.trace, &rule, &converters).map_err(whole)?;
     let (value_names, value_defaults) = values(&rule, &converters);

@@ -151,9 +151,6 @@ pub enum RuleErrorKind {
         /// What the converter said.
         source: SharedError,
     },
-    /// A redirect target that names a variable which the rule does not have.
-    #[error("the redirect target names `{0}`, which is no variable of the rule")]
-    RedirectVariable(String),
     /// WebSocket rules take no methods but GET, HEAD and OPTIONS.
     #[error("a WebSocket rule can only use the methods GET, HEAD and OPTIONS")]
     WebsocketMethods,

@@ -2,17 +2,6 @@
 
 use crate::error::SharedError;
 
-/// The names in a template, `<name>`.
-pub(crate) fn template_names(template: &str) -> Vec<&str> {
-    let mut names = Vec::new();
-    let mut rest = template;
-    while let Some((_, name, after)) = next_variable(rest) {
-        names.push(name);
-        rest = after;
-    }
-    names
-}
-
 /// Fills in a template.
 pub(crate) fn expand_template(
     template: &str,
@@ -92,8 +81,10 @@ fn split<'a>(url: &'a str, default_scheme: &str) -> Url<'a> {
     }
     // Only the last segment has parameters, and not in every scheme.
     let segment = rest.rfind('/').map_or(0, |slash| slash + 1);
-    if matches!(parsed.scheme.as_str(), "" | "http" | "https" | "ftp" | "sftp")
-        && let Some(semicolon) = rest[segment..].find(';')
+    if matches!(
+        parsed.scheme.as_str(),
+        "" | "http" | "https" | "ftp" | "sftp"
+    ) && let Some(semicolon) = rest[segment..].find(';')
     {
         parsed.params = &rest[segment + semicolon + 1..];
         rest = &rest[..segment + semicolon];
@@ -230,9 +221,15 @@ mod tests {
 
     #[test]
     fn fills_in_templates() {
-        assert_eq!(template_names("/a/<x>/<>/<y z>"), ["x", "y z"]);
         let filled = expand_template("/a/<x>!", |name| Ok(name.to_uppercase())).unwrap();
         assert_eq!(filled, "/a/X!");
-        assert_eq!(template_names("<<x>"), ["<x"]);
+        let mut names = Vec::new();
+        let note = |name: &str| {
+            names.push(name.to_owned());
+            Ok(String::new())
+        };
+        expand_template("/a/<x>/<>/<y z>/<<x>", note).unwrap();
+        assert_eq!(names, ["x", "y z", "<x"]);
+        assert!(expand_template("<x>", |_| Err(crate::message_error("no"))).is_err());
     }
 }

@@ -177,7 +177,7 @@ impl Rule {
         self
     }
 
-    /// Redirects every match.
+    /// Redirects every match. A match fails where the target names what is no variable.
     #[must_use]
     pub fn redirect_to(mut self, target: impl Into<RedirectTo>) -> Self {
         self.redirect_to = Some(target.into());

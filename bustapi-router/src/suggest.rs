@@ -21,7 +21,8 @@ pub(crate) fn suggest(
     let score = |rule: &BoundRule| {
         let knows_all = values.iter().all(|(name, _)| rule.has_argument(name));
         let methods = rule.methods().filter(|methods| !methods.is_empty());
-        let takes = methods.is_some_and(|set| method.is_some_and(|method| set.has(Method::new(method))));
+        let takes =
+            methods.is_some_and(|set| method.is_some_and(|method| set.has(Method::new(method))));
         0.98 * ratio(rule.endpoint(), endpoint)
             + 0.01 * f64::from(u8::from(knows_all))
             + 0.01 * f64::from(u8::from(takes))

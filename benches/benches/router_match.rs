@@ -1,0 +1,146 @@
+//! How long does it take to find the rule for a path, among 10 to 10,000 rules?
+//!
+//! Side by side with `matchit`, which knows neither types nor methods nor priorities: the price
+//! of those is the difference. `conflicting` has no counterpart there: matchit refuses such
+//! routes, so its single parameter stands in.
+
+use std::hint::black_box;
+
+use bustapi_router::{Map, MatchRequest, Rule};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
+
+/// `size` rules in Flask's syntax, a fifth of each kind, and the same for matchit.
+fn rules(size: usize) -> (Vec<String>, Vec<String>) {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for index in 0..size / 5 {
+        let base = format!("/api/v1/resource{index}");
+        for (our, their) in [
+            ("", ""),
+            ("/<int:id>", "/{id}"),
+            ("/<int:id>/tags", "/{id}/tags"),
+            ("/<int:id>/tags/<tag>", "/{id}/tags/{tag}"),
+            ("/a/b/c/d/<p>/e/<q>/f", "/a/b/c/d/{p}/e/{q}/f"),
+        ] {
+            ours.push(format!("{base}{our}"));
+            theirs.push(format!("{base}{their}"));
+        }
+    }
+    (ours, theirs)
+}
+
+fn map(rules: &[String]) -> Map {
+    let mut map = Map::default();
+    for rule in rules {
+        map.add(Rule::new(rule).endpoint(rule).methods(["GET"]))
+            .expect("the rule is valid");
+    }
+    map
+}
+
+fn matchit_router(routes: &[String]) -> matchit::Router<usize> {
+    let mut router = matchit::Router::new();
+    for (index, route) in routes.iter().enumerate() {
+        router
+            .insert(route, index)
+            .expect("the routes do not conflict");
+    }
+    router
+}
+
+fn match_among(criterion: &mut Criterion) {
+    for size in SIZES {
+        let (ours, theirs) = rules(size);
+        let map = map(&ours);
+        let router = matchit_router(&theirs);
+        let base = format!("/api/v1/resource{}", size / 10);
+        for (name, path) in [
+            ("static", base.clone()),
+            ("one_argument", format!("{base}/1234")),
+            ("two_arguments", format!("{base}/1234/tags/rust")),
+            ("deep", format!("{base}/a/b/c/d/x/e/y/f")),
+            ("miss_early", "/nowhere".to_owned()),
+            ("miss_late", format!("{base}/a/b/c/d/x/e/y/g")),
+        ] {
+            let mut group = criterion.benchmark_group(format!("router_match/{name}"));
+            group.bench_function(BenchmarkId::new("bustapi", size), |bencher| {
+                bencher.iter(|| map.match_path(&MatchRequest::new("GET", black_box(&path))));
+            });
+            group.bench_function(BenchmarkId::new("matchit", size), |bencher| {
+                bencher.iter(|| router.at(black_box(&path)).map(|found| *found.value));
+            });
+            group.finish();
+        }
+    }
+}
+
+/// Several converters on one position, tried in order of weight until one fits.
+fn conflicting(criterion: &mut Criterion) {
+    let kinds = [
+        "int",
+        "float",
+        "uuid",
+        "any(new,edit,list)",
+        "string",
+        "path",
+    ];
+    let rules: Vec<String> = kinds
+        .iter()
+        .map(|kind| format!("/items/<{kind}:key>"))
+        .chain([
+            "/items/<name>.json".to_owned(),
+            "/items/page-<int:n>".to_owned(),
+        ])
+        .collect();
+    let map = map(&rules);
+    let router = matchit_router(&["/items/{key}".to_owned()]);
+    let mut group = criterion.benchmark_group("router_match/conflicting");
+    for path in [
+        "/items/42",
+        "/items/1.5",
+        "/items/12345678-9abc-def0-1234-56789abcdef0",
+        "/items/edit",
+        "/items/report.json",
+        "/items/page-3",
+        "/items/something",
+        "/items/a/b/c",
+    ] {
+        group.bench_function(BenchmarkId::new("bustapi", path), |bencher| {
+            bencher.iter(|| map.match_path(&MatchRequest::new("GET", black_box(path))));
+        });
+    }
+    group.bench_function("matchit one parameter", |bencher| {
+        bencher.iter(|| {
+            router
+                .at(black_box("/items/something"))
+                .map(|found| *found.value)
+        });
+    });
+    group.finish();
+}
+
+/// Paths as a hostile client sends them.
+fn hostile(criterion: &mut Criterion) {
+    let rules = [
+        "/<path:a>/<path:b>/<path:c>/end",
+        "/<a>.<b>.<c>",
+        "/x/<path:p>/",
+    ];
+    let map = map(&rules.map(str::to_owned));
+    let mut group = criterion.benchmark_group("router_match/hostile");
+    group.sample_size(10);
+    for (name, path) in [
+        ("slashes", format!("/x{}", "/a".repeat(32_000))),
+        ("dots", format!("/{}", "a.".repeat(32_000))),
+        ("one_segment", format!("/{}", "a".repeat(64_000))),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| map.match_path(&MatchRequest::new("GET", black_box(&path))));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, match_among, conflicting, hostile);
+criterion_main!(benches);
