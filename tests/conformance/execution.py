@@ -103,7 +103,7 @@ def _run_pytest(
     (CACHE / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     command = [
         str(environment.python),
-        *("-m", "pytest", "-p", "conformance_alias", "-p", "no:cacheprovider"),
+        *("-m", "pytest", "-p", "conformance_alias"),
         f"--rootdir={directory}",
         *("-q", "-ra", "--tb=short", "--color=no"),
         *("-o", "junit_family=xunit1", f"--junitxml={junit}"),
