@@ -145,7 +145,7 @@ def test_an_unhandled_error_skips_the_after_steps_and_gets_them_as_500(app, clie
     steps.clear()
     app.config["PROPAGATE_EXCEPTIONS"] = False
     assert client.get("/fail").status_code == 500
-    assert [step for step in steps if "after" in step][0] == "inner after 2"
+    assert next(step for step in steps if "after" in step) == "inner after 2"
 
 
 def test_not_found_takes_the_road(app, client, steps):
