@@ -140,7 +140,7 @@ def test_environ(app):
             (b"x_a", b"smuggled"),
             (b"content-type", b"text/plain"),
         ],
-        raw_path="/gr%C3%BCn/a%20b".encode(),
+        raw_path=b"/gr%C3%BCn/a%20b",
         query_string=b"q=%2F",
         scheme="https",
     )
