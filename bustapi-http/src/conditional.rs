@@ -203,8 +203,8 @@ impl ETags {
                 }
                 (tag, end)
             };
-            // Nothing has the empty tag, so only that it was there counts.
-            if !tag.is_empty() {
+            // The empty tag in quotes matches nothing in Werkzeug; only that it was there counts.
+            if !(tag.is_empty() && quoted.is_some()) {
                 let list = if weak {
                     &mut tags.weak
                 } else {
@@ -321,11 +321,7 @@ pub fn is_modified(
         (since, validators.last_modified),
         (Some(since), Some(modified)) if modified <= since
     );
-    let tag = validators
-        .etag
-        .map(ETag::as_str)
-        .filter(|tag| !tag.is_empty());
-    if let Some(tag) = tag {
+    if let Some(tag) = validators.etag.map(ETag::as_str) {
         if let Some(IfRange::Tag(seen)) = if_range {
             unmodified = ETags::parse(&seen).contains(tag);
         } else {

@@ -234,7 +234,7 @@ pub struct SetCookie<'a> {
     pub sync_expires: bool,
     /// The path the cookie is for; `None` for that of the request.
     pub path: Option<&'a str>,
-    /// The domain the cookie is for; a port and leading dots are removed, an empty one ignored.
+    /// The domain the cookie is for; a port and leading dots are removed.
     pub domain: Option<&'a str>,
     /// Only over TLS.
     pub secure: bool,
@@ -294,7 +294,7 @@ impl<'a> SetCookie<'a> {
         out.push_str(self.name);
         out.push('=');
         push_value(self.value, &mut out);
-        if let Some(domain) = self.domain.filter(|domain| !domain.is_empty()) {
+        if let Some(domain) = self.domain {
             out.push_str("; Domain=");
             out.push_str(plain_domain(domain)?);
         }
@@ -371,6 +371,7 @@ fn push_value(value: &str, out: &mut String) {
                 out.push('\\');
                 out.push(char::from(byte));
             }
+            // Werkzeug leaves 0x1a to 0x1f as they are, which no header can hold.
             0..=0x1f | b',' | b';' | 0x7f.. => push(out, format_args!("\\{byte:03o}")),
             _ => out.push(char::from(byte)),
         }

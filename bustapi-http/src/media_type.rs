@@ -68,11 +68,12 @@ impl MediaTypes {
         Self::default()
     }
 
-    /// Adds or replaces the type of an extension, given with or without its dot.
+    /// Adds or replaces the type of an extension, given with or without its dot, in lower case:
+    /// names are looked up so, and as in Python one with capitals is never found.
     pub fn add(&mut self, extension: &str, media_type: &str) {
         let extension = extension.strip_prefix('.').unwrap_or(extension);
         self.added
-            .insert(extension.to_lowercase(), media_type.to_owned());
+            .insert(extension.to_owned(), media_type.to_owned());
     }
 
     /// Adds the types of a `mime.types` file: lines of a type and its extensions, `#` begins a
@@ -221,10 +222,12 @@ mod tests {
     #[test]
     fn added_types_win() {
         let mut types = MediaTypes::new();
-        types.add(".JS", "application/x-mine");
+        types.add(".js", "application/x-mine");
+        types.add("TXT", "application/x-never");
         types.add("é", "text/x-e");
         assert_eq!(types.guess("a.js").media_type, Some("application/x-mine"));
         assert_eq!(types.guess("a.É").media_type, Some("text/x-e"));
+        assert_eq!(types.guess("a.TXT").media_type, Some("text/plain"));
     }
 
     #[test]
