@@ -185,8 +185,6 @@ pub(crate) struct Fill<'a, 'py> {
     pub(crate) app: &'a Bound<'py, PyAny>,
     pub(crate) raw: Bound<'py, RawRequest>,
     pub(crate) app_context: Bound<'py, PyAny>,
-    pub(crate) url_rule: Option<Bound<'py, PyAny>>,
-    pub(crate) view_args: Option<Bound<'py, PyAny>>,
 }
 
 impl RequestContextBase {
@@ -196,8 +194,6 @@ impl RequestContextBase {
         this.app = Some(known.app.clone().unbind());
         this.raw = Some(known.raw.unbind());
         this.app_context = Some(known.app_context.unbind());
-        this.url_rule = known.url_rule.map(Bound::unbind);
-        this.view_args = known.view_args.map(Bound::unbind);
         this.native = true;
     }
 
@@ -235,12 +231,13 @@ impl RequestContextBase {
             .map(|request| request.bind(context.py()).clone())
     }
 
-    /// Whether a function waits for this request's response.
-    pub(crate) fn has_after_request_functions(context: &Bound<'_, Self>) -> bool {
+    /// The functions that wait for this request's response, if there are any.
+    pub(crate) fn after_request_functions_of<'py>(
+        context: &Bound<'py, Self>,
+    ) -> Option<Bound<'py, PyList>> {
         let this = context.borrow();
-        this.after_request_functions
-            .as_ref()
-            .is_some_and(|functions| !functions.bind(context.py()).is_empty())
+        let functions = this.after_request_functions.as_ref()?.bind(context.py());
+        (!functions.is_empty()).then(|| functions.clone())
     }
 
     pub(crate) fn current_request<'py>(context: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -15,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyType};
 
+use crate::function::Functions;
 use crate::request::RawRequest;
 
 /// Counts the assignments to an application's attributes.
@@ -79,6 +80,8 @@ pub(crate) struct Plan {
     pub(crate) own_dispatch: bool,
     pub(crate) own_ensure_sync: bool,
     pub(crate) own_finalize: bool,
+    pub(crate) own_make_response: bool,
+    pub(crate) own_process_response: bool,
     /// `str` and `bytes` become the default response class's responses.
     pub(crate) plain_text: bool,
     pub(crate) plain_json: bool,
@@ -88,11 +91,15 @@ pub(crate) struct Plan {
     pub(crate) lazy_session: bool,
     pub(crate) app_context_class: Py<PyType>,
     pub(crate) request_context_class: Py<PyType>,
-    pub(crate) response_class: Py<PyAny>,
+    pub(crate) response_class: Py<PyType>,
+    pub(crate) headers_class: Py<PyType>,
+    pub(crate) session_interface: Py<PyAny>,
+    pub(crate) functions: Functions,
     pub(crate) view_functions: Py<PyDict>,
     pub(crate) config: Py<PyDict>,
-    before: [Py<PyDict>; 2],
-    after: Py<PyDict>,
+    pub(crate) url_value_preprocessors: Py<PyDict>,
+    pub(crate) before: Py<PyDict>,
+    pub(crate) after: Py<PyDict>,
     teardown: Py<PyDict>,
     app_teardown: Py<PyList>,
     /// Receivers of the signals of contexts, and of requests.
@@ -145,19 +152,22 @@ impl Plan {
             own_dispatch: flag("own_dispatch")?,
             own_ensure_sync: flag("own_ensure_sync")?,
             own_finalize: flag("own_finalize")?,
+            own_make_response: flag("own_make_response")?,
+            own_process_response: flag("own_process_response")?,
             plain_text: flag("plain_text")?,
             plain_json: flag("plain_json")?,
             lean_response: flag("lean_response")?,
             lazy_session: flag("lazy_session")?,
             app_context_class: class("app_context_class")?,
             request_context_class: class("request_context_class")?,
-            response_class: said.getattr("response_class")?.unbind(),
+            response_class: class("response_class")?,
+            headers_class: class("headers_class")?,
+            session_interface: said.getattr("session_interface")?.unbind(),
+            functions: Functions::new(py)?,
             view_functions: dict("view_functions")?,
             config: dict("config")?,
-            before: [
-                dict("url_value_preprocessors")?,
-                dict("before_request_funcs")?,
-            ],
+            url_value_preprocessors: dict("url_value_preprocessors")?,
+            before: dict("before_request_funcs")?,
             after: dict("after_request_funcs")?,
             teardown: dict("teardown_request_funcs")?,
             app_teardown: said
@@ -177,7 +187,7 @@ impl Plan {
 
     /// Whether functions run before the view.
     pub(crate) fn has_before(&self, py: Python<'_>) -> bool {
-        self.before.iter().any(|hooks| !hooks.bind(py).is_empty())
+        !self.url_value_preprocessors.bind(py).is_empty() || !self.before.bind(py).is_empty()
     }
 
     /// Whether functions see the response.

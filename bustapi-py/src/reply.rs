@@ -5,17 +5,14 @@ use std::sync::Mutex;
 use bustapi_core::executor::Executor;
 use bustapi_http::{Body, Response};
 use bytes::Bytes;
-use http::header::{
-    CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
-};
+use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::call::Calls;
-use crate::json;
 use crate::plan::Plan;
 use crate::request::RawRequest;
 use crate::stream::{PieceStream, Pieces};
@@ -210,56 +207,11 @@ fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
     response
 }
 
-/// What a view returned, where the default response and JSON classes would make nothing else
-/// of it: text, bytes, dicts and lists, alone or with a status.
-pub(crate) fn from_return_value(plan: &Plan, value: &Bound<'_, PyAny>) -> Option<Response> {
-    let Ok(pair) = value.cast_exact::<PyTuple>() else {
-        return from_body(plan, value, StatusCode::OK);
-    };
-    if pair.len() != 2 {
-        return None;
-    }
-    let (body, status) = (pair.get_item(0).ok()?, pair.get_item(1).ok()?);
-    let code = status.cast_exact::<PyInt>().ok()?.extract().ok()?;
-    let status = StatusCode::from_u16(code).ok()?;
-    if status.is_informational() || has_no_body(status) {
-        return None;
-    }
-    from_body(plan, &body, status)
-}
-
-fn from_body(plan: &Plan, value: &Bound<'_, PyAny>, status: StatusCode) -> Option<Response> {
-    const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-    const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-    let (body, media_type) = if let Ok(text) = value.cast_exact::<PyString>() {
-        if !plan.plain_text {
-            return None;
-        }
-        (Bytes::copy_from_slice(text.to_str().ok()?.as_bytes()), HTML)
-    } else if value.is_exact_instance_of::<PyDict>() || value.is_exact_instance_of::<PyList>() {
-        if !plan.plain_json || plan.is_debug(value.py()) {
-            return None;
-        }
-        let mut text = String::with_capacity(128);
-        json::dumps(value, &mut text)?;
-        text.push('\n');
-        (Bytes::from(text), JSON)
-    } else {
-        let bytes = value.cast_exact::<PyBytes>().ok()?;
-        if !plan.plain_text {
-            return None;
-        }
-        (to_bytes(bytes), HTML)
-    };
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, media_type);
-    Some(response)
-}
-
-fn has_no_body(status: StatusCode) -> bool {
-    status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+/// Whether a response of this status ends with its head (RFC 9110 section 6.4.1).
+pub(crate) fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED
 }
 
 /// A response object of the default kind with its whole body in memory, read in place of
@@ -291,7 +243,6 @@ pub(crate) fn from_response(
     // What Werkzeug does to the fields beyond stating the length.
     if headers.contains_key(LOCATION)
         || headers.contains_key(CONTENT_LOCATION)
-        || status.is_informational()
         || has_no_body(status)
     {
         let environ = raw.environ(py)?;
@@ -299,7 +250,7 @@ pub(crate) fn from_response(
         let list = sent.getattr(intern!(py, "_list"))?;
         headers = header_map(list.cast::<PyList>()?)?;
     }
-    let body = if status.is_informational() || has_no_body(status) {
+    let body = if has_no_body(status) {
         Bytes::new()
     } else {
         match join(pieces)? {

@@ -36,6 +36,10 @@ impl RawRequest {
         }
     }
 
+    pub(crate) fn is_options(&self) -> bool {
+        self.head.method == http::Method::OPTIONS
+    }
+
     /// Whether a cookie of this name may have been sent; true for names that contain it, too.
     pub(crate) fn mentions_cookie(&self, name: &str) -> bool {
         let name = name.as_bytes();

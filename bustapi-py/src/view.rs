@@ -9,16 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bustapi_core::executor::Executor;
 use bustapi_core::{RequestBody, internal_error};
 use bustapi_http::{Request, Response};
+use pyo3::exceptions::{PyBaseException, PyKeyError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::call::Calls;
 use crate::context::{AppContextBase, Fill, RequestContextBase, allocate};
 use crate::context_variable;
 use crate::error;
+use crate::hooks::{self, Scopes};
 use crate::plan::Plan;
-use crate::reply::{StartResponse, from_response, from_return_value, from_wsgi};
+use crate::reply::{StartResponse, from_response, from_wsgi};
 use crate::request::RawRequest;
+use crate::response::Content;
 
 /// What the road needs of the Python package.
 pub(crate) struct Package {
@@ -67,11 +71,13 @@ impl View {
             if plan.wsgi {
                 self.call_wsgi(&raw, streams)
             } else {
+                let context = allocate(plan.request_context_class.bind(py))?;
                 Road {
                     view: self,
                     plan: &plan,
                     app: self.app.bind(py),
                     raw,
+                    context: context.cast_into()?,
                     streams,
                 }
                 .take()
@@ -109,12 +115,20 @@ impl View {
     }
 }
 
+/// The rule that a request matched.
+struct Matched<'py> {
+    endpoint: Bound<'py, PyString>,
+    rule: Bound<'py, PyAny>,
+    view_args: Bound<'py, PyDict>,
+}
+
 /// One request on the road.
 struct Road<'a, 'py> {
     view: &'a View,
     plan: &'a Plan,
     app: &'a Bound<'py, PyAny>,
     raw: Bound<'py, RawRequest>,
+    context: Bound<'py, RequestContextBase>,
     streams: &'a Executor<Calls>,
 }
 
@@ -126,100 +140,188 @@ impl<'py> Road<'_, 'py> {
     /// All steps, from pushing the contexts to popping them.
     fn take(&self) -> PyResult<Response> {
         let py = self.py();
-        let context = allocate(self.plan.request_context_class.bind(py))?
-            .cast_into::<RequestContextBase>()?;
-        let answered = self.push(&context).map_err(Failure::Finalizing);
-        let answered = answered.and_then(|()| Ok((self.dispatch(&context)?, None)));
+        let answered = self.push().map_err(Failure::Finalizing);
+        let answered = answered.and_then(|matched| Ok((self.dispatch(matched)?, None)));
         let (answered, error) = match answered.or_else(|failure| self.recover(failure)) {
             Ok((response, error)) => (Ok(response), error),
             // It is to propagate; the teardown functions still run.
             Err(error) => (Err(error.clone_ref(py)), Some(error)),
         };
-        self.pop(&context, error)?;
+        self.pop(error)?;
         answered
     }
 
-    /// Makes the contexts current, and opens the session unless it can wait.
-    fn push(&self, context: &Bound<'py, RequestContextBase>) -> PyResult<()> {
+    /// Makes the contexts current, opens the session unless it can wait, and routes; `None`
+    /// where no rule matched, which the lifecycle finds in the request.
+    fn push(&self) -> PyResult<Option<Matched<'py>>> {
         let py = self.py();
         let app_context =
             allocate(self.plan.app_context_class.bind(py))?.cast_into::<AppContextBase>()?;
         AppContextBase::fill(&app_context, self.app);
         RequestContextBase::fill(
-            context,
+            &self.context,
             Fill {
                 app: self.app,
                 raw: self.raw.clone(),
                 app_context: app_context.as_any().clone(),
-                url_rule: None,
-                view_args: None,
             },
         );
         if self.plan.watches_contexts(py) {
-            context.call_method0(intern!(py, "push"))?;
-            return Ok(());
+            self.context.call_method0(intern!(py, "push"))?;
+            return self.matched_by_python();
         }
         let package = &self.view.package;
         let token = context_variable::set(package.cv_app.bind(py), &app_context)?;
         AppContextBase::set_token(&app_context, token);
-        let token = context_variable::set(package.cv_request.bind(py), context)?;
-        RequestContextBase::set_token(context, token);
+        let token = context_variable::set(package.cv_request.bind(py), &self.context)?;
+        RequestContextBase::set_token(&self.context, token);
         if !self.plan.lazy_session {
-            context.getattr(intern!(py, "_session"))?;
+            self.context.getattr(intern!(py, "_session"))?;
         }
-        if !context.getattr(intern!(py, "url_adapter"))?.is_none() {
-            context.call_method0(intern!(py, "match_request"))?;
+        if !self.context.getattr(intern!(py, "url_adapter"))?.is_none() {
+            self.context.call_method0(intern!(py, "match_request"))?;
         }
-        Ok(())
+        self.matched_by_python()
+    }
+
+    fn matched_by_python(&self) -> PyResult<Option<Matched<'py>>> {
+        let py = self.py();
+        let request = RequestContextBase::current_request(&self.context)?;
+        let rule = request.getattr(intern!(py, "url_rule"))?;
+        if rule.is_none() || !request.getattr(intern!(py, "routing_exception"))?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Matched {
+            endpoint: rule.getattr(intern!(py, "endpoint"))?.cast_into()?,
+            view_args: request.getattr(intern!(py, "view_args"))?.cast_into()?,
+            rule,
+        }))
     }
 
     /// From the hooks before the view to the response.
-    fn dispatch(&self, context: &Bound<'py, RequestContextBase>) -> Result<Response, Failure> {
+    fn dispatch(&self, matched: Option<Matched<'py>>) -> Result<Response, Failure> {
         let py = self.py();
+        let Some(matched) = matched else {
+            return self.dispatch_in_python();
+        };
         if self.plan.own_full_dispatch || self.plan.watches_requests(py) {
-            return self
-                .app
-                .call_method0(intern!(py, "full_dispatch_request"))
-                .and_then(|response| self.convert(&response))
-                .map_err(Failure::Finalizing);
+            return self.dispatch_in_python();
         }
-        let value = self.call_view().map_err(Failure::Dispatching)?;
-        self.finalize(context, &value).map_err(Failure::Finalizing)
+        let scopes = Scopes::of(&matched.endpoint).map_err(Failure::Dispatching)?;
+        let value = self
+            .call_view(&matched, &scopes)
+            .map_err(Failure::Dispatching)?;
+        self.finalize(&scopes, &value).map_err(Failure::Finalizing)
+    }
+
+    fn dispatch_in_python(&self) -> Result<Response, Failure> {
+        self.app
+            .call_method0(intern!(self.py(), "full_dispatch_request"))
+            .and_then(|response| self.convert(&response))
+            .map_err(Failure::Finalizing)
     }
 
     /// What the hooks before the view return, or else the view.
-    fn call_view(&self) -> PyResult<Bound<'py, PyAny>> {
+    fn call_view(
+        &self,
+        matched: &Matched<'py>,
+        scopes: &Scopes<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py();
-        if self.plan.own_preprocess || self.plan.has_before(py) {
+        if self.plan.own_preprocess {
             let value = self.app.call_method0(intern!(py, "preprocess_request"))?;
             if !value.is_none() {
                 return Ok(value);
             }
+        } else if self.plan.has_before(py) {
+            let Matched {
+                endpoint,
+                view_args,
+                ..
+            } = matched;
+            if let Some(value) = hooks::before(self.plan, self.app, scopes, endpoint, view_args)? {
+                return Ok(value);
+            }
         }
-        self.app.call_method0(intern!(py, "dispatch_request"))
+        let answers_options = self.raw.get().is_options()
+            && matched
+                .rule
+                .getattr_opt(intern!(py, "provide_automatic_options"))?
+                .is_some_and(|provides| provides.is_truthy().unwrap_or(true));
+        if self.plan.own_dispatch || answers_options {
+            return self.app.call_method0(intern!(py, "dispatch_request"));
+        }
+        let functions = self.plan.view_functions.bind(py);
+        let Some(view) = functions.get_item(&matched.endpoint)? else {
+            return Err(PyKeyError::new_err(matched.endpoint.clone().unbind()));
+        };
+        let args = Some(&matched.view_args).filter(|args| !args.is_empty());
+        self.plan.functions.call(
+            self.app,
+            self.plan.own_ensure_sync,
+            &view,
+            &PyTuple::empty(py),
+            args,
+        )
     }
 
     /// Makes a response of what the view returned; natively where nobody else sees it.
-    fn finalize(
-        &self,
-        context: &Bound<'py, RequestContextBase>,
-        value: &Bound<'py, PyAny>,
-    ) -> PyResult<Response> {
+    fn finalize(&self, scopes: &Scopes<'py>, value: &Bound<'py, PyAny>) -> PyResult<Response> {
         let py = self.py();
-        let unseen = !self.plan.own_finalize
-            && !self.plan.has_after(py)
-            && !RequestContextBase::has_after_request_functions(context)
-            && RequestContextBase::opened_session(context).is_none()
-            && !self.plan.may_refresh_session(py, self.raw.get());
-        if unseen {
-            if let Some(response) = from_return_value(self.plan, value) {
-                return Ok(response);
-            }
+        let plan = self.plan;
+        if plan.own_finalize {
+            let response = self
+                .app
+                .call_method1(intern!(py, "finalize_request"), (value,))?;
+            return self.convert(&response);
         }
-        let response = self
-            .app
-            .call_method1(intern!(py, "finalize_request"), (value,))?;
+        let content = if plan.own_make_response {
+            None
+        } else {
+            Content::of(plan, value)
+        };
+        let after_this = RequestContextBase::after_request_functions_of(&self.context);
+        let keeps_session = RequestContextBase::opened_session(&self.context).is_some()
+            || plan.may_refresh_session(py, self.raw.get());
+        let unseen = !plan.own_process_response
+            && !plan.has_after(py)
+            && after_this.is_none()
+            && !keeps_session;
+        if unseen && let Some(content) = content {
+            return Ok(content.into_response());
+        }
+        let made = match content {
+            Some(content) => content.to_object(plan, py)?,
+            None => None,
+        };
+        let response = match made {
+            Some(made) => made,
+            None => self
+                .app
+                .call_method1(intern!(py, "make_response"), (value,))?,
+        };
+        let response = if plan.own_process_response {
+            self.app
+                .call_method1(intern!(py, "process_response"), (response,))?
+        } else {
+            let response = hooks::after(plan, self.app, scopes, after_this, response)?;
+            if keeps_session {
+                self.save_session(&response)?;
+            }
+            response
+        };
         self.convert(&response)
+    }
+
+    fn save_session(&self, response: &Bound<'py, PyAny>) -> PyResult<()> {
+        let py = self.py();
+        let interface = self.plan.session_interface.bind(py);
+        let session = self.context.getattr(intern!(py, "_session"))?;
+        let is_null = interface.call_method1(intern!(py, "is_null_session"), (&session,))?;
+        if !is_null.is_truthy()? {
+            interface.call_method1(intern!(py, "save_session"), (self.app, session, response))?;
+        }
+        Ok(())
     }
 
     /// A response object as a response, while its context is current.
@@ -252,29 +354,23 @@ impl<'py> Road<'_, 'py> {
         Ok((self.convert(&response)?, error))
     }
 
-    fn ignores(&self, error: &Py<pyo3::exceptions::PyBaseException>) -> PyResult<bool> {
-        self.app
-            .call_method1(intern!(self.py(), "should_ignore_error"), (error,))?
-            .is_truthy()
-    }
-
     /// Makes what was current before current again, after the teardown functions.
-    fn pop(&self, context: &Bound<'py, RequestContextBase>, error: Option<PyErr>) -> PyResult<()> {
+    fn pop(&self, error: Option<PyErr>) -> PyResult<()> {
         let py = self.py();
         let tokens = if error.is_some() || self.plan.has_teardown(py) {
             None
         } else {
-            RequestContextBase::take_tokens(context)
+            RequestContextBase::take_tokens(&self.context)
         };
         let Some((token, app_token)) = tokens else {
             let error = match error.map(|error| error.into_value(py)) {
                 Some(error) if self.ignores(&error)? => None,
                 error => error,
             };
-            context.call_method1(intern!(py, "pop"), (error,))?;
+            self.context.call_method1(intern!(py, "pop"), (error,))?;
             return Ok(());
         };
-        if let Some(request) = RequestContextBase::made_request(context) {
+        if let Some(request) = RequestContextBase::made_request(&self.context) {
             // Closes uploaded files.
             request.call_method0(intern!(py, "close"))?;
             self.raw.get().forget_request(py)?;
@@ -282,5 +378,11 @@ impl<'py> Road<'_, 'py> {
         let package = &self.view.package;
         context_variable::reset(package.cv_request.bind(py), token.bind(py))?;
         context_variable::reset(package.cv_app.bind(py), app_token.bind(py))
+    }
+
+    fn ignores(&self, error: &Py<PyBaseException>) -> PyResult<bool> {
+        self.app
+            .call_method1(intern!(self.py(), "should_ignore_error"), (error,))?
+            .is_truthy()
     }
 }

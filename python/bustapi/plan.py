@@ -11,6 +11,8 @@ from __future__ import annotations
 import inspect
 import typing as t
 
+from werkzeug.datastructures import Headers
+
 from . import signals
 from ._native import Generation as Generation  # noqa: TC001 what an app counts with
 from .ctx import AppContext, RequestContext
@@ -39,6 +41,14 @@ _RESPONSE_STEPS = (
     "iter_encoded",
     "set_data",
 )
+_RESPONSE_STATE = {
+    "headers",
+    "_status",
+    "_status_code",
+    "direct_passthrough",
+    "_on_close",
+    "response",
+}
 _JSON_STEPS = ("response", "dumps", "_prepare_response_obj", "default", "compact", "mimetype")
 _APP_STEPS = (
     "__call__",
@@ -116,7 +126,9 @@ class Description:
         ]
         self.app_context_class = AppContext
         self.request_context_class = RequestContext
-        self.response_class = response_class
+        self.response_class = response_class if isinstance(response_class, type) else Response
+        self.headers_class = Headers
+        self.session_interface = interface
 
         #: The contexts cannot be made natively: the app is called as WSGI.
         self.wsgi = (
@@ -126,7 +138,9 @@ class Description:
         )
         self.own_full_dispatch, self.own_preprocess, self.own_dispatch = map(own, dispatching)
         self.own_ensure_sync = own("ensure_sync", "async_to_sync")
-        self.own_finalize = own("finalize_request", "make_response", "process_response")
+        self.own_finalize = own("finalize_request")
+        self.own_make_response = own("make_response")
+        self.own_process_response = own("process_response")
 
         default_response = (
             isinstance(response_class, type)
@@ -134,7 +148,8 @@ class Description:
             and not _replaces(response_class, Response)
         )
         self.plain_text = default_response
-        self.lean_response = default_response
+        #: Instances hold what the native server reads and writes, and nothing else.
+        self.lean_response = default_response and set(vars(Response())) == _RESPONSE_STATE
         #: The provider writes what the native one does: only `_app` is set on it.
         self.plain_json = (
             default_response

@@ -1,0 +1,121 @@
+//! The functions that run before and after a view, in `bustapi.lifecycle`'s order.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+
+use crate::plan::Plan;
+
+/// Where hooks may be registered, for one endpoint.
+pub(crate) struct Scopes<'py> {
+    /// The names of the endpoint's blueprint and of those it is nested in, innermost first.
+    blueprints: Vec<Bound<'py, PyString>>,
+}
+
+impl<'py> Scopes<'py> {
+    /// The scopes of `endpoint`: `a.b.view` is of the blueprints `a.b` and `a`.
+    pub(crate) fn of(endpoint: &Bound<'py, PyString>) -> PyResult<Self> {
+        let py = endpoint.py();
+        let mut name = endpoint.to_str()?;
+        let mut blueprints = Vec::new();
+        while let Some((outer, _)) = name.rsplit_once('.') {
+            blueprints.push(PyString::new(py, outer));
+            name = outer;
+        }
+        Ok(Self { blueprints })
+    }
+
+    /// The hooks of each scope that has any: the application's first, then from the outermost
+    /// blueprint inwards.
+    fn outside_in(&self, hooks: &Bound<'py, PyDict>) -> PyResult<Vec<Bound<'py, PyList>>> {
+        let mut found = Vec::new();
+        found.extend(hooks_of(hooks, hooks.py().None().bind(hooks.py()))?);
+        for name in self.blueprints.iter().rev() {
+            found.extend(hooks_of(hooks, name)?);
+        }
+        Ok(found)
+    }
+}
+
+fn hooks_of<'py>(
+    hooks: &Bound<'py, PyDict>,
+    scope: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyList>>> {
+    match hooks.get_item(scope)? {
+        Some(list) => Ok(Some(list.cast_into::<PyList>()?)),
+        None => Ok(None),
+    }
+}
+
+/// Runs the functions before the view; the first `before_request` function to return
+/// something ends it with that.
+///
+/// # Errors
+///
+/// What a function raises.
+pub(crate) fn before<'py>(
+    plan: &Plan,
+    app: &Bound<'py, PyAny>,
+    scopes: &Scopes<'py>,
+    endpoint: &Bound<'py, PyString>,
+    view_args: &Bound<'py, PyDict>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = app.py();
+    let preprocessors = plan.url_value_preprocessors.bind(py);
+    if !preprocessors.is_empty() {
+        for list in scopes.outside_in(preprocessors)? {
+            for function in list.iter() {
+                function.call1((endpoint, view_args))?;
+            }
+        }
+    }
+    let hooks = plan.before.bind(py);
+    if hooks.is_empty() {
+        return Ok(None);
+    }
+    let none = PyTuple::empty(py);
+    for list in scopes.outside_in(hooks)? {
+        for function in list.iter() {
+            let value = plan
+                .functions
+                .call(app, plan.own_ensure_sync, &function, &none, None)?;
+            if !value.is_none() {
+                return Ok(Some(value));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Gives the response to the functions after the view: those registered for this request,
+/// then each scope's backwards, from the innermost blueprint outwards.
+///
+/// # Errors
+///
+/// What a function raises.
+pub(crate) fn after<'py>(
+    plan: &Plan,
+    app: &Bound<'py, PyAny>,
+    scopes: &Scopes<'py>,
+    of_this_request: Option<Bound<'py, PyList>>,
+    mut response: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = app.py();
+    let call = |function: Bound<'py, PyAny>, response: Bound<'py, PyAny>| {
+        let args = PyTuple::new(py, [response])?;
+        plan.functions
+            .call(app, plan.own_ensure_sync, &function, &args, None)
+    };
+    for function in of_this_request.iter().flatten() {
+        response = call(function, response)?;
+    }
+    let hooks = plan.after.bind(py);
+    if hooks.is_empty() {
+        return Ok(response);
+    }
+    for list in scopes.outside_in(hooks)?.into_iter().rev() {
+        for index in (0..list.len()).rev() {
+            response = call(list.get_item(index)?, response)?;
+        }
+    }
+    Ok(response)
+}
