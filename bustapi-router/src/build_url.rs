@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::adapter::Bind;
 use crate::error::{BuildError, ConversionError, NoRule, SharedError, message_error};
 use crate::map::{Map, MapOptions};
 use crate::methods::Method;
@@ -255,6 +256,51 @@ impl Map {
         site: &Site<'_>,
         build: &Build<'_>,
     ) -> Result<String, BuildError> {
+        if let Some(url) = self.try_build_at(site, build)? {
+            return Ok(url);
+        }
+        let present = |(_, value): &&(&str, Value)| !matches!(value, Value::None);
+        let values: Vec<(&str, Value)> = build.values.iter().filter(present).cloned().collect();
+        let mut names: Vec<String> = values.iter().map(|(name, _)| (*name).to_owned()).collect();
+        names.sort_unstable();
+        Err(BuildError::NoRule(Box::new(NoRule {
+            endpoint: build.endpoint.to_owned(),
+            values: names,
+            method: build.method.map(str::to_owned),
+            suggestion: suggest(self, build.endpoint, &values, build.method),
+        })))
+    }
+
+    /// Builds a URL for an application reached at `bind`, whose parts are taken as they are:
+    /// the server name in lower case, the script name with a slash at its end. `None` where no
+    /// rule of the endpoint takes the values; [`MapAdapter::build`](crate::MapAdapter::build)
+    /// also looks for what comes closest, which takes time for each rule of the map.
+    ///
+    /// # Errors
+    ///
+    /// Where a converter fails.
+    pub fn try_build(
+        &self,
+        bind: &Bind<'_>,
+        build: &Build<'_>,
+    ) -> Result<Option<String>, BuildError> {
+        let options = self.options();
+        let default_subdomain = || bind.subdomain.unwrap_or(&options.default_subdomain);
+        let site = Site {
+            server_name: bind.server_name,
+            script_name: bind.script_name,
+            subdomain: (!options.host_matching).then(default_subdomain),
+            url_scheme: bind.url_scheme,
+            default_method: bind.default_method,
+        };
+        self.try_build_at(&site, build)
+    }
+
+    fn try_build_at(
+        &self,
+        site: &Site<'_>,
+        build: &Build<'_>,
+    ) -> Result<Option<String>, BuildError> {
         let given: Vec<(&str, Value)>;
         let mut values = build.values;
         if values.iter().any(|(_, value)| matches!(value, Value::None)) {
@@ -266,24 +312,14 @@ impl Map {
         }
         let build = Build { values, ..*build };
         let Some((rule, domain, path)) = self.choose(site, &build)? else {
-            return Err(BuildError::NoRule(Box::new(NoRule {
-                endpoint: build.endpoint.to_owned(),
-                values: {
-                    let mut names: Vec<String> =
-                        values.iter().map(|(name, _)| (*name).to_owned()).collect();
-                    names.sort_unstable();
-                    names
-                },
-                method: build.method.map(str::to_owned),
-                suggestion: suggest(self, build.endpoint, values, build.method),
-            })));
+            return Ok(None);
         };
         let mut url = self.assemble(site, &build, self.rule(rule), &domain, &path);
         if let Some(anchor) = build.anchor {
             url.push('#');
             push_anchor(&mut url, anchor);
         }
-        Ok(url)
+        Ok(Some(url))
     }
 
     fn assemble(

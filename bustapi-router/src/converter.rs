@@ -85,11 +85,13 @@ impl ConverterArgs {
         found.map(|(_, value)| value)
     }
 
-    pub(crate) fn push(&mut self, value: Value) {
+    /// Adds an argument without a name.
+    pub fn push(&mut self, value: Value) {
         self.positional.push(value);
     }
 
-    pub(crate) fn set(&mut self, name: &str, value: Value) {
+    /// Adds an argument with a name; it takes the place of one of that name.
+    pub fn set(&mut self, name: &str, value: Value) {
         match self.named.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
             None => self.named.push((name.to_owned(), value)),
@@ -128,8 +130,28 @@ impl ConverterArgs {
     }
 }
 
-/// The converters that every map knows.
-pub(crate) fn builtin(name: &str, args: &ConverterArgs) -> Option<MadeConverter> {
+/// Makes one of the converters that every map knows: `default`, `string`, `any`, `path`, `int`,
+/// `float` or `uuid`; `None` for other names.
+///
+/// # Errors
+///
+/// Where the converter refuses its arguments.
+///
+/// ```
+/// use bustapi_router::{ConverterArgs, Value, builtin_converter};
+///
+/// let mut args = ConverterArgs::default();
+/// args.set("max", Value::Int(12));
+/// let month = builtin_converter("int", &args).unwrap()?;
+/// assert_eq!(month.to_value("07").unwrap(), Value::Int(7));
+/// assert!(month.to_value("13").is_err());
+/// # Ok::<(), bustapi_router::SharedError>(())
+/// ```
+#[must_use]
+pub fn builtin_converter(
+    name: &str,
+    args: &ConverterArgs,
+) -> Option<Result<Arc<dyn Converter>, SharedError>> {
     Some(match name {
         "default" | "string" => StringConverter::make(args).map(wrap),
         "any" => AnyConverter::make(args).map(wrap),
@@ -140,8 +162,6 @@ pub(crate) fn builtin(name: &str, args: &ConverterArgs) -> Option<MadeConverter>
         _ => return None,
     })
 }
-
-type MadeConverter = Result<Arc<dyn Converter>, SharedError>;
 
 fn wrap(converter: impl Converter + 'static) -> Arc<dyn Converter> {
     Arc::new(converter)
@@ -488,13 +508,13 @@ mod tests {
     use crate::parse::parse_arguments;
 
     fn made(name: &str, args: &str) -> Arc<dyn Converter> {
-        builtin(name, &parse_arguments(args).unwrap())
+        builtin_converter(name, &parse_arguments(args).unwrap())
             .unwrap()
             .unwrap()
     }
 
     fn refused(name: &str, args: &str) -> bool {
-        builtin(name, &parse_arguments(args).unwrap())
+        builtin_converter(name, &parse_arguments(args).unwrap())
             .unwrap()
             .is_err()
     }

@@ -24,7 +24,7 @@ mod value;
 
 pub use adapter::{Bind, MapAdapter};
 pub use build_url::Build;
-pub use converter::{Converter, ConverterArgs, ConverterFactory};
+pub use converter::{Converter, ConverterArgs, ConverterFactory, builtin_converter};
 pub use error::{
     BindError, BuildError, ConversionError, MatchError, NoRule, RuleError, RuleErrorKind,
     SharedError, Suggestion, message_error,

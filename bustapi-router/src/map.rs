@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::compile::compile;
-use crate::converter::{Converter, ConverterArgs, ConverterFactory, builtin};
+use crate::converter::{Converter, ConverterArgs, ConverterFactory, builtin_converter};
 use crate::error::{RuleError, RuleErrorKind, SharedError};
 use crate::matcher::StateMachine;
 use crate::pattern::PatternEngine;
@@ -181,7 +181,7 @@ impl Map {
     ) -> Option<Result<Arc<dyn Converter>, SharedError>> {
         match self.converters.get(name) {
             Some(factory) => Some(factory(args)),
-            None => builtin(name, args),
+            None => builtin_converter(name, args),
         }
     }
 

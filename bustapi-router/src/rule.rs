@@ -125,6 +125,13 @@ impl Rule {
         self
     }
 
+    /// The methods the rule takes, as they are: GET does not bring HEAD.
+    #[must_use]
+    pub fn method_set(mut self, methods: MethodSet) -> Self {
+        self.methods = Some(methods);
+        self
+    }
+
     /// A value that the rule adds to every match. A variable of the rule may be given one too:
     /// it is then written into URLs, and left out when building.
     #[must_use]
