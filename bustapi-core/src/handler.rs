@@ -1,12 +1,12 @@
 //! What answers requests.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use bustapi_http::Response;
-use tokio::sync::oneshot;
 
 use crate::dispatch::Routed;
 use crate::fault;
@@ -35,70 +35,168 @@ impl Handler for Arc<dyn Handler> {
     }
 }
 
+/// What a responder and its answer share.
+#[derive(Default)]
+struct Exchange {
+    state: Mutex<State>,
+}
+
+/// Called when the client has gone before its answer.
+type Abandoned = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+enum State {
+    /// Nothing has happened, and nobody waits.
+    #[default]
+    Open,
+    /// The connection waits for the answer.
+    Awaited(Waker),
+    /// As `Awaited`, and somebody wants to know if the client goes.
+    Watched(Option<Waker>, Abandoned),
+    Answered(Response),
+    /// The answer was taken, or nobody will take it.
+    Closed,
+}
+
+impl Exchange {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, so poison means nothing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The one chance to answer a request.
-#[derive(Debug)]
 pub struct Responder {
-    sender: Option<oneshot::Sender<Response>>,
+    /// `None` once the answer is given.
+    exchange: Option<Arc<Exchange>>,
+}
+
+impl fmt::Debug for Responder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responder").finish_non_exhaustive()
+    }
 }
 
 impl Responder {
     /// Sends the answer; without effect if the client has gone.
     pub fn complete(mut self, response: Response) {
-        if let Some(sender) = self.sender.take() {
-            // The receiver is gone when the client is: nobody is left to answer.
-            drop(sender.send(response));
+        if let Some(exchange) = self.exchange.take() {
+            send(&exchange, response);
         }
     }
 
     /// Whether nobody waits for the answer any more, because the client has gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.sender.as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.exchange
+            .as_ref()
+            .is_none_or(|exchange| matches!(*exchange.lock(), State::Closed))
     }
 
-    /// Completes when the client has gone before the answer was given.
-    pub async fn closed(&mut self) {
-        if let Some(sender) = self.sender.as_mut() {
-            sender.closed().await;
+    /// Has `abandoned` called, on the IO thread, if the client goes before the answer is given;
+    /// at once if it has gone already. A second call replaces the first one's function.
+    pub fn on_abandoned(&self, abandoned: impl FnOnce() + Send + 'static) {
+        let Some(exchange) = &self.exchange else {
+            return;
+        };
+        let mut state = exchange.lock();
+        let waker = match std::mem::take(&mut *state) {
+            State::Open => None,
+            State::Awaited(waker) => Some(waker),
+            State::Watched(waker, _) => waker,
+            settled => {
+                *state = settled;
+                drop(state);
+                abandoned();
+                return;
+            }
+        };
+        *state = State::Watched(waker, Box::new(abandoned));
+    }
+}
+
+fn send(exchange: &Exchange, response: Response) {
+    let mut state = exchange.lock();
+    let waker = match std::mem::replace(&mut *state, State::Answered(response)) {
+        State::Awaited(waker) => Some(waker),
+        State::Watched(waker, _) => waker,
+        State::Open | State::Answered(_) => None,
+        State::Closed => {
+            *state = State::Closed;
+            None
         }
+    };
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if let Some(sender) = self.sender.take()
-            && !sender.is_closed()
+        if let Some(exchange) = self.exchange.take()
+            && !matches!(*exchange.lock(), State::Closed)
         {
             fault::log("a request was dropped without an answer");
-            drop(sender.send(fault::internal_error()));
+            send(&exchange, fault::internal_error());
         }
     }
 }
 
 /// The waiting side of a [`Responder`].
-#[derive(Debug)]
 pub struct Answer {
-    receiver: oneshot::Receiver<Response>,
+    exchange: Arc<Exchange>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").finish_non_exhaustive()
+    }
 }
 
 impl Future for Answer {
     type Output = Response;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        Pin::new(&mut self.receiver)
-            .poll(context)
-            .map(|answer| answer.unwrap_or_else(|_| fault::internal_error()))
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let mut state = self.exchange.lock();
+        match std::mem::replace(&mut *state, State::Closed) {
+            State::Answered(response) => Poll::Ready(response),
+            State::Open => {
+                *state = State::Awaited(context.waker().clone());
+                Poll::Pending
+            }
+            State::Awaited(mut waker) => {
+                waker.clone_from(context.waker());
+                *state = State::Awaited(waker);
+                Poll::Pending
+            }
+            State::Watched(_, abandoned) => {
+                *state = State::Watched(Some(context.waker().clone()), abandoned);
+                Poll::Pending
+            }
+            // Polled again after its end.
+            State::Closed => Poll::Ready(fault::internal_error()),
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let state = std::mem::replace(&mut *self.exchange.lock(), State::Closed);
+        if let State::Watched(_, abandoned) = state {
+            abandoned();
+        }
     }
 }
 
 /// A responder and the future of what it is completed with.
 #[must_use]
 pub fn responder() -> (Responder, Answer) {
-    let (sender, receiver) = oneshot::channel();
+    let exchange = Arc::new(Exchange::default());
     (
         Responder {
-            sender: Some(sender),
+            exchange: Some(Arc::clone(&exchange)),
         },
-        Answer { receiver },
+        Answer { exchange },
     )
 }
