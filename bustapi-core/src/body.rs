@@ -194,6 +194,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
 /// A response's body as hyper pulls it.
 pub(crate) struct WireBody {
     source: Source,
+    /// The source's error, told when what came before it has been written.
+    failure: Option<BodyError>,
     tail: Option<Tail>,
 }
 
@@ -221,7 +223,11 @@ impl WireBody {
                 reading: None,
             }),
         };
-        Self { source, tail }
+        Self {
+            source,
+            failure: None,
+            tail,
+        }
     }
 }
 
@@ -248,12 +254,15 @@ impl HttpBody for WireBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
         let polled = match &mut self.source {
             Source::Once(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Stream(stream) => stream.as_mut().poll_frame(context),
             Source::File(reader) => reader.poll_frame(context),
         };
-        match &polled {
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(Tail {
                     entry: Some(entry), ..
@@ -261,12 +270,18 @@ impl HttpBody for WireBody {
                 {
                     entry.sent += frame.data_ref().map_or(0, Bytes::len) as u64;
                 }
+                Poll::Ready(Some(Ok(frame)))
             }
-            // The head is sent: closing the connection is all that can still tell the client.
-            Poll::Ready(Some(Err(error))) => fault::log(&format!("an answer broke off: {error}")),
-            _ => {}
+            Poll::Ready(Some(Err(error))) => {
+                // The head is made: closing the connection is all that can tell the client.
+                fault::log(&format!("an answer broke off: {error}"));
+                // hyper closes at once, and drops what it has not written yet.
+                self.failure = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => polled,
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -126,7 +126,7 @@ impl Future for Connection {
 
 /// Ends a connection whose time is up; one that still owes its request is told so.
 fn expire(connection: Protocol, state: &ConnState) {
-    if state.owes_request() {
+    if state.owes_request() && !state.is_draining() {
         let stream = connection.into_parts().io.into_inner();
         // Best effort: a client that does not read its answers is not waited for.
         drop(stream.socket.try_write(fault::REQUEST_TIMEOUT_ANSWER));

@@ -10,15 +10,18 @@
 //! slow call there is a strike: it sends the endpoint back to the pool until a number of
 //! consecutive quick calls, which doubles with each strike, has been seen. (A decaying mean
 //! would return too soon: an endpoint that is slow once in a hundred calls has a fine mean.)
+//! A strike after a long quick time is the first one again: on a busy machine any call is
+//! interrupted now and then, and that must not keep an endpoint off the IO thread for good.
 //!
 //! Calls on the IO thread are queued and run together by one task, which the runtime
 //! schedules behind the connections that are ready: entering the interpreter is paid once
-//! for all of them. A batch ends after [`BATCH_TIME`], so that sockets are looked at.
+//! for all of them. A batch ends after [`BATCH_TIME`], so that sockets are looked at, and
+//! calls of an endpoint that turns out slow while they wait in the queue move to the pool.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -29,6 +32,9 @@ use crate::fault;
 pub const QUICK: Duration = Duration::from_millis(1);
 /// Quick calls in a row on the pool before an endpoint's calls move to the IO thread.
 pub const TRIAL_CALLS: u32 = 8;
+/// An endpoint that was quick on the IO thread for so many times the calls of its last trial is
+/// forgiven its strikes; so one that is slow more often than once in 512 calls never is.
+const FORGIVEN_AFTER: u32 = 64;
 /// Strikes after which the required number of quick calls no longer doubles (8 << 16).
 const MAX_STRIKES: u32 = 16;
 /// How long one batch may keep the IO thread from its sockets.
@@ -52,6 +58,8 @@ pub struct Habit {
     /// Quick calls on the pool still to be seen; 0 means that calls run on the IO thread.
     trial: AtomicU32,
     strikes: AtomicU32,
+    /// Quick calls on the IO thread since the last strike.
+    clean: AtomicU32,
 }
 
 impl Default for Habit {
@@ -59,6 +67,7 @@ impl Default for Habit {
         Self {
             trial: AtomicU32::new(TRIAL_CALLS),
             strikes: AtomicU32::new(0),
+            clean: AtomicU32::new(0),
         }
     }
 }
@@ -76,10 +85,17 @@ impl Habit {
 
     /// Notes a call that ran on the IO thread.
     pub fn ran_inline(&self, took: Duration) {
-        if took >= QUICK {
-            self.strikes.fetch_add(1, Ordering::Relaxed);
-            self.trial.store(self.required(), Ordering::Relaxed);
+        let clean = self.clean.load(Ordering::Relaxed);
+        if took < QUICK {
+            self.clean.store(clean.saturating_add(1), Ordering::Relaxed);
+            return;
         }
+        if clean >= self.required().saturating_mul(FORGIVEN_AFTER) {
+            self.strikes.store(0, Ordering::Relaxed);
+        }
+        self.clean.store(0, Ordering::Relaxed);
+        self.strikes.fetch_add(1, Ordering::Relaxed);
+        self.trial.store(self.required(), Ordering::Relaxed);
     }
 
     /// Notes a call that ran on the pool.
@@ -107,15 +123,13 @@ type Entry<W> = (Arc<Habit>, <W as Work>::Job);
 
 /// Runs the jobs of one IO thread.
 pub struct Executor<W: Work> {
-    inline: Arc<Inline<W>>,
-    pool: Arc<Pool<W>>,
+    inner: Arc<Inner<W>>,
 }
 
 impl<W: Work> Clone for Executor<W> {
     fn clone(&self) -> Self {
         Self {
-            inline: Arc::clone(&self.inline),
-            pool: Arc::clone(&self.pool),
+            inner: Arc::clone(&self.inner),
         }
     }
 }
@@ -127,46 +141,45 @@ impl<W: Work> std::fmt::Debug for Executor<W> {
 }
 
 impl<W: Work> Executor<W> {
-    /// An executor whose pool makes up to `threads` threads, on demand. [`Executor::drive`]
-    /// must be running on the IO thread.
+    /// An executor whose pool makes up to `threads` threads (at least one), on demand.
+    /// [`Executor::drive`] must be running on the IO thread.
     #[must_use]
     pub fn new(work: Arc<W>, threads: usize) -> Self {
         Self {
-            inline: Arc::new(Inline {
-                work: Arc::clone(&work),
+            inner: Arc::new(Inner {
+                work,
                 queue: Mutex::new(Queue {
                     jobs: VecDeque::new(),
                     waker: None,
                 }),
-            }),
-            pool: Arc::new(Pool {
-                work,
                 max_threads: threads.max(1),
-                state: Mutex::new(PoolState::default()),
+                pool: Mutex::new(Pool::default()),
                 wake: Condvar::new(),
-                closed: AtomicBool::new(false),
             }),
         }
     }
 
-    /// Queues `job`, a call of the endpoint whose habit is `habit`. Called on the IO thread.
+    /// Queues `job`, a call of the endpoint whose habit is `habit`.
+    ///
+    /// Where the system gives no thread and the pool has none, the job runs on the IO thread
+    /// whatever `place` says: late is better than never.
     pub fn submit(&self, habit: &Arc<Habit>, place: Place, job: W::Job) {
         let entry = (Arc::clone(habit), job);
         if place == Place::Learned && habit.is_quick() {
-            self.inline.push(entry);
-        } else {
-            self.pool.push(entry);
+            self.inner.push(entry);
+        } else if let Err(entry) = self.inner.push_to_pool(entry) {
+            self.inner.push(entry);
         }
     }
 
     /// Runs the queued quick jobs; never completes. To be spawned once on the IO thread.
     pub async fn drive(self) {
         poll_fn(|context| {
-            if self.inline.run_batch() {
+            if self.inner.run_batch() {
                 // Time was up: give the sockets a turn, then go on.
                 context.waker().wake_by_ref();
             } else {
-                self.inline.sleep(context.waker());
+                self.inner.sleep(context.waker());
             }
             Poll::<()>::Pending
         })
@@ -175,23 +188,46 @@ impl<W: Work> Executor<W> {
 
     /// Lets the pool's threads end when their queue is empty.
     pub fn close(&self) {
-        self.pool.closed.store(true, Ordering::Relaxed);
-        self.pool.wake.notify_all();
+        lock(&self.inner.pool).closed = true;
+        self.inner.wake.notify_all();
     }
 }
 
+struct Inner<W: Work> {
+    work: Arc<W>,
+    queue: Mutex<Queue<W>>,
+    max_threads: usize,
+    pool: Mutex<Pool<W>>,
+    wake: Condvar,
+}
+
+/// The jobs for the IO thread.
 struct Queue<W: Work> {
     jobs: VecDeque<Entry<W>>,
     /// Set while the driving task sleeps.
     waker: Option<Waker>,
 }
 
-struct Inline<W: Work> {
-    work: Arc<W>,
-    queue: Mutex<Queue<W>>,
+/// The jobs for the pool, and its threads.
+struct Pool<W: Work> {
+    jobs: VecDeque<Entry<W>>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
 }
 
-impl<W: Work> Inline<W> {
+impl<W: Work> Default for Pool<W> {
+    fn default() -> Self {
+        Self {
+            jobs: VecDeque::new(),
+            threads: 0,
+            idle: 0,
+            closed: false,
+        }
+    }
+}
+
+impl<W: Work> Inner<W> {
     fn push(&self, entry: Entry<W>) {
         let mut queue = lock(&self.queue);
         queue.jobs.push_back(entry);
@@ -212,30 +248,42 @@ impl<W: Work> Inline<W> {
         }
     }
 
+    /// The next job for the IO thread, after those whose endpoint has been struck since they
+    /// were queued: one call may hold up the IO thread, a queue of them must not.
+    fn next_inline(self: &Arc<Self>) -> Option<Entry<W>> {
+        loop {
+            let entry = lock(&self.queue).jobs.pop_front()?;
+            if entry.0.is_quick() {
+                return Some(entry);
+            }
+            if let Err(entry) = self.push_to_pool(entry) {
+                return Some(entry);
+            }
+        }
+    }
+
     /// Runs what is queued; whether the time ran out before the queue did.
-    fn run_batch(&self) -> bool {
-        let mut first = lock(&self.queue).jobs.pop_front();
+    fn run_batch(self: &Arc<Self>) -> bool {
+        let mut first = self.next_inline();
         if first.is_none() {
             return false;
         }
-        let start = Instant::now();
-        let mut began = start;
-        let mut running: Option<Arc<Habit>> = None;
+        // Time counts from when the first job is asked for: entering the interpreter may have
+        // to wait for the pool's threads, which is not the endpoint's fault.
+        let mut end: Option<Instant> = None;
+        let mut running: Option<(Arc<Habit>, Instant)> = None;
         let mut out_of_time = false;
         let mut next = || {
-            if let Some(habit) = running.take() {
-                let now = Instant::now();
+            let now = Instant::now();
+            if let Some((habit, began)) = running.take() {
                 habit.ran_inline(now - began);
-                began = now;
-                if now - start >= BATCH_TIME {
-                    out_of_time = true;
-                    return None;
-                }
             }
-            let (habit, job) = first
-                .take()
-                .or_else(|| lock(&self.queue).jobs.pop_front())?;
-            running = Some(habit);
+            if now >= *end.get_or_insert_with(|| now + BATCH_TIME) {
+                out_of_time = true;
+                return None;
+            }
+            let (habit, job) = first.take().or_else(|| self.next_inline())?;
+            running = Some((habit, now));
             Some(job)
         };
         // A panic ends this batch; its job's responder answers 500 as it is dropped.
@@ -245,87 +293,103 @@ impl<W: Work> Inline<W> {
         }
         out_of_time
     }
-}
 
-struct PoolState<W: Work> {
-    jobs: VecDeque<Entry<W>>,
-    threads: usize,
-    idle: usize,
-}
-
-impl<W: Work> Default for PoolState<W> {
-    fn default() -> Self {
-        Self {
-            jobs: VecDeque::new(),
-            threads: 0,
-            idle: 0,
-        }
-    }
-}
-
-struct Pool<W: Work> {
-    work: Arc<W>,
-    max_threads: usize,
-    state: Mutex<PoolState<W>>,
-    wake: Condvar,
-    closed: AtomicBool,
-}
-
-impl<W: Work> Pool<W> {
-    fn push(self: &Arc<Self>, entry: Entry<W>) {
-        let mut state = lock(&self.state);
-        state.jobs.push_back(entry);
-        if state.jobs.len() > state.idle && state.threads < self.max_threads {
-            state.threads += 1;
-            drop(state);
-            let pool = Arc::clone(self);
+    /// Queues a job for the pool.
+    ///
+    /// # Errors
+    ///
+    /// A job comes back where there is no thread and none can be made.
+    fn push_to_pool(self: &Arc<Self>, entry: Entry<W>) -> Result<(), Entry<W>> {
+        let mut pool = lock(&self.pool);
+        pool.jobs.push_back(entry);
+        if pool.jobs.len() > pool.idle && pool.threads < self.max_threads {
+            pool.threads += 1;
+            drop(pool);
+            let inner = Arc::clone(self);
             let spawned = std::thread::Builder::new()
                 .name("bustapi-pool".to_owned())
-                .spawn(move || pool.work.on_thread(&mut || pool.serve()));
+                .spawn(move || inner.live());
             if let Err(error) = spawned {
-                lock(&self.state).threads -= 1;
                 fault::log(&format!("cannot start a pool thread: {error}"));
+                let mut pool = lock(&self.pool);
+                pool.threads -= 1;
+                if pool.threads == 0
+                    && let Some(entry) = pool.jobs.pop_back()
+                {
+                    return Err(entry);
+                }
             }
         } else {
-            drop(state);
+            drop(pool);
         }
         self.wake.notify_one();
+        Ok(())
     }
 
-    /// One thread's life: takes one job at a time until the pool is closed.
+    /// The life of a pool thread.
+    fn live(&self) {
+        loop {
+            let mut served = false;
+            let mut body = || {
+                served = true;
+                self.serve();
+            };
+            let ended = catch_unwind(AssertUnwindSafe(|| self.work.on_thread(&mut body)));
+            let sound = ended.is_ok() && served;
+            let mut pool = lock(&self.pool);
+            if sound && !pool.jobs.is_empty() {
+                // A job came between the end of `serve` and here.
+                continue;
+            }
+            pool.threads -= 1;
+            let stranded = match pool.threads {
+                0 => std::mem::take(&mut pool.jobs),
+                _ => VecDeque::new(),
+            };
+            drop(pool);
+            if !sound {
+                fault::log(&format!(
+                    "a pool thread could not work; {} calls are given up",
+                    stranded.len()
+                ));
+            }
+            return;
+        }
+    }
+
+    /// Takes one job at a time until the pool is closed.
     fn serve(&self) {
         while let Some((habit, job)) = self.take() {
             let mut job = Some(job);
             let mut began = None;
             let mut next = || {
-                began.get_or_insert_with(Instant::now);
+                let now = Instant::now();
+                if job.is_none()
+                    && let Some(began) = began.take()
+                {
+                    habit.ran_on_pool(now - began);
+                }
+                began = job.is_some().then_some(now);
                 job.take()
             };
             if catch_unwind(AssertUnwindSafe(|| self.work.run(&mut next))).is_err() {
                 fault::log("a handler panicked on a pool thread");
             }
-            if let Some(began) = began {
-                habit.ran_on_pool(began.elapsed());
-            }
         }
     }
 
     fn take(&self) -> Option<Entry<W>> {
-        let mut state = lock(&self.state);
+        let mut pool = lock(&self.pool);
         loop {
-            if let Some(entry) = state.jobs.pop_front() {
+            if let Some(entry) = pool.jobs.pop_front() {
                 return Some(entry);
             }
-            if self.closed.load(Ordering::Relaxed) {
-                state.threads -= 1;
+            if pool.closed {
                 return None;
             }
-            state.idle += 1;
-            state = self
-                .wake
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-            state.idle -= 1;
+            pool.idle += 1;
+            pool = self.wake.wait(pool).unwrap_or_else(PoisonError::into_inner);
+            pool.idle -= 1;
         }
     }
 }

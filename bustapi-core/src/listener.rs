@@ -37,6 +37,7 @@ impl std::fmt::Display for Address {
 #[derive(Debug)]
 pub struct Listener {
     raw: RawSocket,
+    /// The file to remove at the end; only the first handle removes it.
     unix_path: Option<PathBuf>,
 }
 
@@ -64,14 +65,14 @@ impl Listener {
     ///
     /// The system's, if the socket has none.
     pub fn local(&self) -> io::Result<Peer> {
-        match self.raw.local_addr()?.as_socket() {
-            Some(address) => Ok(Peer::Tcp(address)),
-            None => Ok(Peer::Unix(
-                self.unix_path
-                    .as_ref()
-                    .map(|path| path.display().to_string()),
-            )),
-        }
+        let address = self.raw.local_addr()?;
+        Ok(match address.as_socket() {
+            Some(address) => Peer::Tcp(address),
+            #[cfg(unix)]
+            None => Peer::Unix(address.as_pathname().map(|path| path.display().to_string())),
+            #[cfg(not(unix))]
+            None => Peer::Unix(None),
+        })
     }
 
     /// A second handle on the same socket, for another process or thread.
@@ -142,11 +143,7 @@ fn bind_unix(path: &Path, backlog: i32) -> io::Result<Listener> {
     let raw = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = socket2::SockAddr::unix(path)?;
     if let Err(error) = raw.bind(&address) {
-        // The file of a server that was killed stays; one that answers is in use.
-        if error.kind() != io::ErrorKind::AddrInUse
-            || std::os::unix::net::UnixStream::connect(path).is_ok()
-            || !is_socket(path)
-        {
+        if error.kind() != io::ErrorKind::AddrInUse || !is_abandoned(path) {
             return Err(error);
         }
         std::fs::remove_file(path)?;
@@ -159,10 +156,16 @@ fn bind_unix(path: &Path, backlog: i32) -> io::Result<Listener> {
     })
 }
 
+/// Whether `path` is a socket that nobody listens on: the file of a server that was killed.
 #[cfg(unix)]
-fn is_socket(path: &Path) -> bool {
+fn is_abandoned(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    is_socket
+        && std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(not(unix))]

@@ -1,0 +1,334 @@
+//! Where calls run, and that none is lost.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use bustapi_core::executor::{Executor, Habit, Place, QUICK, TRIAL_CALLS, Work};
+
+use crate::support::{DEADLINE, collect_log, logged, wait_for};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Runs closures, and counts how often it is entered.
+#[derive(Default)]
+struct Closures {
+    entered: AtomicUsize,
+    threads: AtomicUsize,
+    broken: AtomicBool,
+}
+
+impl Work for Closures {
+    type Job = Job;
+
+    fn on_thread(&self, body: &mut dyn FnMut()) {
+        assert!(!self.broken.load(Ordering::SeqCst), "no thread state");
+        self.threads.fetch_add(1, Ordering::SeqCst);
+        body();
+        self.threads.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn run(&self, next: &mut dyn FnMut() -> Option<Job>) {
+        self.entered.fetch_add(1, Ordering::SeqCst);
+        while let Some(job) = next() {
+            job();
+        }
+    }
+}
+
+/// An executor with its IO thread.
+struct Running {
+    executor: Executor<Closures>,
+    work: Arc<Closures>,
+    io: ThreadId,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(threads: usize) -> Self {
+        let work = Arc::new(Closures::default());
+        let executor = Executor::new(Arc::clone(&work), threads);
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let driven = executor.clone();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                tokio::select! {
+                    () = driven.drive() => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self {
+            executor,
+            work,
+            io: thread.thread().id(),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// Runs one call and waits for it; whether it ran on the IO thread.
+    fn call(&self, habit: &Arc<Habit>, takes: Duration) -> bool {
+        let (done, was_done) = mpsc::channel();
+        let job = Box::new(move || {
+            let begin = Instant::now();
+            while begin.elapsed() < takes {
+                thread::yield_now();
+            }
+            done.send(thread::current().id()).unwrap();
+        });
+        self.executor.submit(habit, Place::Learned, job);
+        was_done.recv_timeout(DEADLINE).unwrap() == self.io
+    }
+
+    /// Calls quickly until calls run on the IO thread; how many that took.
+    fn settle(&self, habit: &Arc<Habit>) -> u32 {
+        let mut calls = 0;
+        wait_for("the endpoint's return to the IO thread", || {
+            calls += 1;
+            self.call(habit, Duration::ZERO)
+        });
+        calls
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.executor.close();
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_quick_endpoint_moves_to_the_io_thread_after_its_trial() {
+    let running = Running::start(4);
+    let habit = Arc::new(Habit::default());
+    assert!(!habit.is_quick());
+    assert!(running.settle(&habit) > TRIAL_CALLS);
+    assert!(habit.is_quick());
+    let other = Arc::new(Habit::default());
+    assert!(!running.call(&other, Duration::ZERO), "endpoints are apart");
+}
+
+#[test]
+fn a_slow_endpoint_stays_on_the_pool() {
+    let running = Running::start(4);
+    let habit = Arc::new(Habit::default());
+    for _ in 0..3 * TRIAL_CALLS {
+        assert!(!running.call(&habit, QUICK));
+    }
+}
+
+#[test]
+fn strikes_double_the_trial_and_are_forgiven_in_time() {
+    let habit = Habit::default();
+    let quick = Duration::ZERO;
+    let trial = |habit: &Habit| {
+        let mut calls = 0;
+        while !habit.is_quick() {
+            habit.ran_on_pool(quick);
+            calls += 1;
+        }
+        calls
+    };
+    assert_eq!(trial(&habit), TRIAL_CALLS);
+    for strike in 1..10 {
+        habit.ran_inline(quick);
+        habit.ran_inline(QUICK);
+        assert!(!habit.is_quick());
+        assert_eq!(trial(&habit), TRIAL_CALLS << strike);
+    }
+    // A slow call starts a trial again, without a strike.
+    habit.ran_inline(QUICK);
+    habit.ran_on_pool(quick);
+    habit.ran_on_pool(QUICK);
+    assert_eq!(trial(&habit), TRIAL_CALLS << 10);
+    for _ in 0..(TRIAL_CALLS << 10) * 64 {
+        habit.ran_inline(quick);
+    }
+    habit.ran_inline(QUICK);
+    assert_eq!(trial(&habit), TRIAL_CALLS << 1);
+    // Without end it does not grow.
+    for _ in 0..100 {
+        habit.ran_inline(QUICK);
+    }
+    assert_eq!(trial(&habit), TRIAL_CALLS << 16);
+}
+
+#[test]
+fn jobs_queued_behind_a_slow_call_leave_the_io_thread() {
+    let running = Running::start(40);
+    let habit = Arc::new(Habit::default());
+    running.settle(&habit);
+    let (done, was_done) = mpsc::channel();
+    let io = running.io;
+    // Queued while a first job keeps the IO thread, so that all were quick when submitted.
+    let (release, released) = mpsc::channel::<()>();
+    let blocker = Arc::new(Habit::default());
+    running.settle(&blocker);
+    running.executor.submit(
+        &blocker,
+        Place::Learned,
+        Box::new(move || released.recv_timeout(DEADLINE).unwrap()),
+    );
+    for _ in 0..32 {
+        let done = done.clone();
+        let job = Box::new(move || {
+            thread::sleep(Duration::from_millis(5));
+            done.send(thread::current().id() == io).unwrap();
+        });
+        running.executor.submit(&habit, Place::Learned, job);
+    }
+    release.send(()).unwrap();
+    let inline = (0..32)
+        .filter(|_| was_done.recv_timeout(DEADLINE).unwrap())
+        .count();
+    assert!(inline <= 1, "{inline} slow calls held up the IO thread");
+}
+
+#[test]
+fn queued_calls_are_entered_together() {
+    let running = Running::start(4);
+    let habit = Arc::new(Habit::default());
+    running.settle(&habit);
+    let (release, released) = mpsc::channel::<()>();
+    let (done, was_done) = mpsc::channel();
+    // The pool keeps the strike of this waiting call from the endpoint under test.
+    let blocker = Arc::new(Habit::default());
+    running.settle(&blocker);
+    running.executor.submit(
+        &blocker,
+        Place::Learned,
+        Box::new(move || released.recv_timeout(DEADLINE).unwrap()),
+    );
+    let before = running.work.entered.load(Ordering::SeqCst);
+    for number in 0..20 {
+        let done = done.clone();
+        let job = Box::new(move || done.send(number).unwrap());
+        running.executor.submit(&habit, Place::Learned, job);
+    }
+    release.send(()).unwrap();
+    let order: Vec<i32> = (0..20)
+        .map(|_| was_done.recv_timeout(DEADLINE).unwrap())
+        .collect();
+    assert_eq!(order, (0..20).collect::<Vec<_>>());
+    let entered = running.work.entered.load(Ordering::SeqCst) - before;
+    assert!(entered <= 3, "entered {entered} times for 20 calls");
+}
+
+#[test]
+fn the_pool_grows_on_demand_and_no_further_than_allowed() {
+    let running = Running::start(3);
+    let habit = Arc::new(Habit::default());
+    let (done, was_done) = mpsc::channel();
+    let release = Arc::new(AtomicBool::new(false));
+    let together = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    for _ in 0..10 {
+        let (done, release, together) = (done.clone(), Arc::clone(&release), Arc::clone(&together));
+        let job = Box::new(move || {
+            let now = together.0.fetch_add(1, Ordering::SeqCst) + 1;
+            together.1.fetch_max(now, Ordering::SeqCst);
+            while !release.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            together.0.fetch_sub(1, Ordering::SeqCst);
+            done.send(()).unwrap();
+        });
+        running.executor.submit(&habit, Place::Pool, job);
+    }
+    wait_for("three threads", || together.0.load(Ordering::SeqCst) == 3);
+    release.store(true, Ordering::SeqCst);
+    for _ in 0..10 {
+        was_done.recv_timeout(DEADLINE).unwrap();
+    }
+    assert_eq!(together.1.load(Ordering::SeqCst), 3);
+    assert_eq!(running.work.threads.load(Ordering::SeqCst), 3);
+    let work = Arc::clone(&running.work);
+    drop(running);
+    wait_for("the threads' end", || {
+        work.threads.load(Ordering::SeqCst) == 0
+    });
+}
+
+#[test]
+fn a_panic_ends_one_call() {
+    collect_log();
+    let running = Running::start(1);
+    let habit = Arc::new(Habit::default());
+    let panics: fn() -> Job = || Box::new(|| panic!("on purpose"));
+    running.executor.submit(&habit, Place::Pool, panics());
+    running.settle(&habit);
+    running.executor.submit(&habit, Place::Learned, panics());
+    assert!(
+        running.call(&habit, Duration::ZERO),
+        "the IO thread goes on"
+    );
+    assert_eq!(logged("panicked on a pool thread"), 1);
+    assert_eq!(logged("panicked on the IO thread"), 1);
+}
+
+/// Tells when it is dropped, as a responder does.
+struct Dropped(Arc<Mutex<Vec<u32>>>, u32);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().push(self.1);
+    }
+}
+
+#[test]
+fn jobs_are_given_up_where_threads_cannot_work() {
+    collect_log();
+    let running = Running::start(2);
+    running.work.broken.store(true, Ordering::SeqCst);
+    let habit = Arc::new(Habit::default());
+    let dropped = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..4 {
+        let noted = Dropped(Arc::clone(&dropped), number);
+        let job = Box::new(move || drop(noted));
+        running.executor.submit(&habit, Place::Pool, job);
+    }
+    wait_for("the jobs' end", || dropped.lock().unwrap().len() == 4);
+    assert!(logged("a pool thread could not work") > 0);
+    // Once threads work again, so does the pool.
+    running.work.broken.store(false, Ordering::SeqCst);
+    assert!(!running.call(&habit, Duration::ZERO));
+}
+
+#[test]
+fn quick_calls_are_not_held_up_by_sleeping_ones() {
+    let running = Running::start(40);
+    let (quick, slow) = (Arc::new(Habit::default()), Arc::new(Habit::default()));
+    running.settle(&quick);
+    let sleeping = Arc::new(AtomicUsize::new(0));
+    let begin = Instant::now();
+    let mut slowest = Duration::ZERO;
+    for _ in 0..200 {
+        while sleeping.load(Ordering::SeqCst) < 32 {
+            sleeping.fetch_add(1, Ordering::SeqCst);
+            let sleeping = Arc::clone(&sleeping);
+            let job = Box::new(move || {
+                thread::sleep(Duration::from_millis(10));
+                sleeping.fetch_sub(1, Ordering::SeqCst);
+            });
+            running.executor.submit(&slow, Place::Learned, job);
+        }
+        let asked = Instant::now();
+        running.call(&quick, Duration::ZERO);
+        slowest = slowest.max(asked.elapsed());
+    }
+    // One after the other on the IO thread, 32 sleeping calls would take 320 ms.
+    assert!(
+        slowest < Duration::from_millis(250),
+        "{slowest:?} of {:?}",
+        begin.elapsed()
+    );
+}

@@ -1,0 +1,15 @@
+//! What the server does, seen through real sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests fail by panicking, and handlers take what they are given"
+)]
+
+mod access_log;
+mod drain;
+mod executor;
+mod faults;
+mod requests;
+mod sockets;
+mod support;
+mod timeouts;
