@@ -100,8 +100,7 @@ impl<M: Deref<Target = Map>> MapAdapter<M> {
             (false, given) => Some(given.unwrap_or(&options.default_subdomain).to_owned()),
         };
         let server_name = bind.server_name.to_lowercase();
-        let (host, _port) = server_name.split_once(':').unwrap_or((&server_name, ""));
-        if !is_host(host) {
+        if !is_server_name(&server_name) {
             return Err(BindError::BadHost(bind.server_name.to_owned()));
         }
         let mut script_name = bind.script_name.to_owned();
@@ -208,6 +207,21 @@ impl<M: Deref<Target = Map>> MapAdapter<M> {
     pub fn redirect_url(&self, target: &str) -> String {
         join_url(&self.site().redirect_base(), target)
     }
+}
+
+/// Whether `name` can be bound to as it is: a host in lower case and ASCII (IDNA-encoded), with
+/// or without a port.
+///
+/// ```
+/// use bustapi_router::is_server_name;
+///
+/// assert!(is_server_name("example.org:8080"));
+/// assert!(!is_server_name("Example.org") && !is_server_name("a..b"));
+/// ```
+#[must_use]
+pub fn is_server_name(name: &str) -> bool {
+    let (host, _port) = name.split_once(':').unwrap_or((name, ""));
+    is_host(host) && !name.chars().any(char::is_uppercase)
 }
 
 /// Longest label of a host name, RFC 1035 section 2.3.4.

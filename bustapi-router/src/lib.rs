@@ -22,7 +22,7 @@ mod rule;
 mod suggest;
 mod value;
 
-pub use adapter::{Bind, MapAdapter};
+pub use adapter::{Bind, MapAdapter, is_server_name};
 pub use build_url::Build;
 pub use converter::{Converter, ConverterArgs, ConverterFactory, builtin_converter};
 pub use error::{
