@@ -273,7 +273,7 @@ class Lifecycle:
 
     def process_response(self, response: Response) -> Response:
         """Run the functions that come after the view, then save the session."""
-        ctx = request_ctx._get_current_object()  # type: ignore[attr-defined]
+        ctx = request_ctx._get_current_object()
 
         for after in ctx._after_request_functions:
             response = self.ensure_sync(after)(response)

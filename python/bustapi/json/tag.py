@@ -85,7 +85,7 @@ class TagDict(JSONTag):
         if not isinstance(value, dict):
             return False
 
-        items = t.cast("dict[t.Any, t.Any]", value)
+        items: dict[t.Any, t.Any] = value
         return len(items) == 1 and next(iter(items)) in self.serializer.tags
 
     def to_json(self, value: t.Any) -> t.Any:
@@ -282,7 +282,7 @@ class TaggedJSONSerializer:
             return self.untag({k: self._untag_scan(v) for k, v in members.items()})
 
         if isinstance(value, list):
-            items = t.cast("list[t.Any]", value)
+            items: list[t.Any] = value
             return [self._untag_scan(item) for item in items]
 
         return value

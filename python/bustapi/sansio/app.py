@@ -102,6 +102,7 @@ class App(Scaffold, Lifecycle):
     test_cli_runner_class: type[FlaskCliRunner] | None = None
 
     default_config: t.Mapping[str, t.Any]
+    _generation: Generation
 
     def __init__(
         self,
