@@ -171,7 +171,7 @@ impl<M: Deref<Target = Map>> MapAdapter<M> {
     ///
     /// As for [`Map::match_path`].
     pub fn match_request(&self, request: &MatchRequest<'_>) -> Result<Match, MatchError> {
-        self.map.match_site(request, &self.site())
+        self.map.match_path(request)
     }
 
     /// Whether a path exists for this method, be it by a redirect.

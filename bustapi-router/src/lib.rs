@@ -4,6 +4,7 @@
 
 mod adapter;
 mod build_url;
+mod canonical;
 mod compile;
 mod converter;
 mod error;

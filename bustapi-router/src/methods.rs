@@ -23,6 +23,7 @@ pub(crate) enum Method<'a> {
 
 impl<'a> Method<'a> {
     /// `name` must be in upper case already.
+    #[inline]
     pub(crate) fn new(name: &'a str) -> Self {
         let bit = match name {
             "GET" => GET,
@@ -37,6 +38,19 @@ impl<'a> Method<'a> {
             other => return Method::Other(other),
         };
         Method::Known(bit)
+    }
+}
+
+impl<'a> Method<'a> {
+    /// The method's text.
+    pub(crate) fn name(self) -> &'a str {
+        match self {
+            Self::Known(bit) => KNOWN
+                .get(bit.trailing_zeros() as usize)
+                .copied()
+                .unwrap_or(""),
+            Self::Other(name) => name,
+        }
     }
 }
 
@@ -79,6 +93,7 @@ impl MethodSet {
         self.has(Method::new(&method.to_uppercase()))
     }
 
+    #[inline]
     pub(crate) fn has(&self, method: Method<'_>) -> bool {
         match method {
             Method::Known(bit) => self.known & bit != 0,

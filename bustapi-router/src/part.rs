@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use crate::converter::{Converter, escape};
 use crate::error::{RuleErrorKind, SharedError, message_error};
+use crate::matcher::Arguments;
 use crate::parse::Token;
-use crate::pattern::{Atom, Groups, Pattern, PatternEngine, group_name};
+use crate::pattern::{Atom, Pattern, PatternEngine, group_name};
 use crate::regex_source::{parse_atoms, to_rust};
 
 /// The rank of a dynamic part among its siblings; less is tried first. More static pieces come
@@ -59,9 +60,9 @@ impl PartialEq for DynamicPart {
 }
 
 impl DynamicPart {
-    /// Matches `text` (one segment, or for a final part the whole rest of the path). Gives the
-    /// arguments' spans, and whether a suffixed part left a slash over.
-    pub(crate) fn captures(&self, text: &str) -> Option<(Groups, bool)> {
+    /// Matches `text` (one segment, or for a final part the whole rest of the path) and hands out
+    /// the arguments' spans. Tells whether a suffixed part left a slash over.
+    pub(crate) fn captures(&self, text: &str, arguments: &mut Arguments<'_>) -> Option<bool> {
         let (text, slash) = match text.strip_suffix('/') {
             Some(stripped) if self.suffixed => (stripped, true),
             _ => (text, false),
@@ -70,14 +71,19 @@ impl DynamicPart {
         if self.suffixed && text.ends_with('/') {
             return None;
         }
-        let groups = self.pattern.captures(text)?;
-        let in_order = self.order.iter().all(|&group| group < groups.len());
-        debug_assert!(in_order, "a pattern gives all of its groups");
-        if self.order.len() < 11 {
-            return Some((groups, slash));
+        if let Pattern::Repeat(repeat) = &self.pattern {
+            if !repeat.matches(text) {
+                return None;
+            }
+            arguments.push(0, text.len());
+            return Some(slash);
         }
-        let sorted = self.order.iter().filter_map(|&group| groups.get(group));
-        Some((sorted.copied().collect(), slash))
+        let groups = self.pattern.captures(text)?;
+        for group in &self.order {
+            let (start, end) = *groups.get(*group)?;
+            arguments.push(start, end);
+        }
+        Some(slash)
     }
 
     /// The expression of the part's only converter, where it has no static text.
@@ -247,9 +253,12 @@ impl Builder {
     ) -> Result<Pattern, SharedError> {
         let groups = self.argument_weights.len();
         if let Some(atoms) = self.atoms() {
-            return Ok(Pattern::Atoms {
-                atoms: atoms.into(),
-                groups,
+            return Ok(match &atoms[..] {
+                [Atom::Mark(_), Atom::Repeat(only), Atom::Mark(_)] => Pattern::Repeat(only.clone()),
+                _ => Pattern::Atoms {
+                    atoms: atoms.into(),
+                    groups,
+                },
             });
         }
         let anchored = format!(r"\A(?:{})", to_rust(expression));

@@ -60,6 +60,20 @@ pub(crate) struct Repeat {
     pub(crate) lazy: bool,
 }
 
+impl Repeat {
+    /// Whether all of `text` is so many characters of the class.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        if self.max.is_none() && self.min <= 1 {
+            let (end, _) = self.class.run_end(text, 0, None);
+            return end == text.len() && (self.min == 0 || end > 0);
+        }
+        let (end, count) = self
+            .class
+            .run_end(text, 0, Some(self.max.unwrap_or(u32::MAX)));
+        end == text.len() && count >= self.min
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Class {
     NotSlash,
@@ -136,8 +150,16 @@ pub(crate) type Groups = SmallVec<[(usize, usize); 4]>;
 /// Matches one whole part.
 #[derive(Debug, Clone)]
 pub(crate) enum Pattern {
-    Atoms { atoms: Box<[Atom]>, groups: usize },
-    Regex { regex: regex::Regex, groups: usize },
+    /// One converter that is one repeat: most arguments there are.
+    Repeat(Repeat),
+    Atoms {
+        atoms: Box<[Atom]>,
+        groups: usize,
+    },
+    Regex {
+        regex: regex::Regex,
+        groups: usize,
+    },
     Engine(Arc<dyn CompiledPattern>),
 }
 
@@ -145,6 +167,9 @@ impl Pattern {
     /// Matches all of `text` and gives the groups.
     pub(crate) fn captures(&self, text: &str) -> Option<Groups> {
         match self {
+            Self::Repeat(repeat) => repeat
+                .matches(text)
+                .then(|| SmallVec::from_elem((0, text.len()), 1)),
             Self::Atoms { atoms, groups } => Search::new(atoms, text, *groups).run(),
             Self::Regex { regex, groups } => {
                 let captures = regex.captures(text)?;

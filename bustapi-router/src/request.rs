@@ -1,19 +1,18 @@
 //! Matching a request: the path cleaned, the search run, values converted, redirects found.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::build_url::{Build, Site};
-use crate::error::{ConversionError, MatchError, SharedError, message_error};
+use crate::build_url::Site;
+use crate::canonical::failed;
+use crate::error::{ConversionError, MatchError};
 use crate::map::Map;
 use crate::matcher::{Found, Misses, Sought, Span, Spans};
 use crate::methods::Method;
 use crate::parse::merge_slashes;
 use crate::quote::{decode_path, quote_path};
-use crate::redirect::{expand_template, join_url};
-use crate::rule::{BoundRule, RedirectTo, RuleId};
+use crate::rule::{BoundRule, RuleId};
 use crate::value::Value;
 
 /// What a request is matched by.
@@ -81,8 +80,8 @@ impl<'a> MatchRequest<'a> {
     }
 }
 
-/// The values of a match; up to four need no memory of their own.
-pub type Values = SmallVec<[Value; 4]>;
+/// The values of a match; up to two need no memory of their own.
+pub type Values = SmallVec<[Value; 2]>;
 
 /// The rule that a request leads to, and its variables' values.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,206 +138,99 @@ impl Map {
     ///
     /// The verdict, where no rule matches or the path has another, canonical form.
     pub fn match_path(&self, request: &MatchRequest<'_>) -> Result<Match, MatchError> {
-        self.match_site(request, &request.site(self))
-    }
-
-    pub(crate) fn match_site(
-        &self,
-        request: &MatchRequest<'_>,
-        site: &Site<'_>,
-    ) -> Result<Match, MatchError> {
-        let path = one_leading_slash(request.path);
-        let method = upper_case(request.method);
+        let normal_path;
+        let path = if has_one_leading_slash(request.path) {
+            request.path
+        } else {
+            normal_path = one_leading_slash(request.path);
+            &normal_path
+        };
+        let normal_method;
+        let method = match Method::new(request.method) {
+            Method::Other(name) => {
+                normal_method = name.to_uppercase();
+                Method::new(&normal_method)
+            }
+            known @ Method::Known(_) => known,
+        };
+        let options = self.options();
         let sought = Sought {
-            domain: site.subdomain.unwrap_or(site.server_name),
-            path: &path,
-            method: Method::new(&method),
+            domain: if options.host_matching {
+                request.server_name
+            } else {
+                request.subdomain.unwrap_or(&options.default_subdomain)
+            },
+            path,
+            method,
             websocket: request.websocket,
         };
-        let (rule, spans) = self.find(&sought, request, site)?;
-        let rule = self.rule(rule);
-        let found = Match {
-            rule: rule.id,
-            values: convert(rule, &sought, &spans).map_err(|error| match error {
-                // Werkzeug gives up here, with what other rules it had met on the way.
-                ConversionError::Rejected => self.misses_before(&sought),
-                ConversionError::Failed(source) => failed(rule, source),
-            })?,
+        let mut spans = Spans::new();
+        let mut misses = Misses::default();
+        let found = self
+            .machine
+            .find(&self.rules, &sought, &mut spans, &mut misses);
+        let Some(Found::Rule(id)) = found else {
+            return Err(self.no_rule(found, misses, &sought, request));
         };
-        if self.options().redirect_defaults {
-            if rule.rule.alias {
-                return Err(self.alias_redirect(rule, &found, &method, request, site));
-            }
-            let endpoint = &self.endpoints[rule.endpoint_id.index()];
-            if !endpoint.with_defaults.is_empty()
-                && let Some(redirect) = self.default_redirect(rule, &found, &method, request, site)
-            {
-                return Err(redirect);
+        let rule = self.rule(id);
+        let mut values = Values::new();
+        if !rule.value_names.is_empty() {
+            match convert(rule, &sought, &spans, &mut values) {
+                Ok(()) => {}
+                Err(ConversionError::Rejected) => return Err(self.misses_before(&sought)),
+                Err(ConversionError::Failed(source)) => return Err(failed(rule, source)),
             }
         }
-        if let Some(target) = &rule.rule.redirect_to {
-            let url = self
-                .redirect_target(rule, target, &found)
-                .map_err(|source| failed(rule, source))?;
-            let base = site.redirect_base();
-            return Err(MatchError::RequestRedirect {
-                url: join_url(&base, &url),
-            });
+        if self.may_redirect(rule)
+            && let Some(redirect) = self.redirect_of(rule, &values, &sought, request)
+        {
+            return Err(redirect);
         }
-        Ok(found)
+        Ok(Match { rule: id, values })
     }
 
-    fn find(
+    /// The verdict for a path without a rule: redirected to one with other slashes, or none.
+    #[cold]
+    fn no_rule(
         &self,
+        mut found: Option<Found>,
+        mut misses: Misses,
         sought: &Sought<'_>,
         request: &MatchRequest<'_>,
-        site: &Site<'_>,
-    ) -> Result<(RuleId, Spans), MatchError> {
-        let redirect = |path: &str| MatchError::RequestRedirect {
-            url: site.redirect_url(self, &quote_path(path), request.query, None),
-        };
-        let mut misses = Misses::default();
-        match self.machine.find(&self.rules, sought, &mut misses) {
-            Some(Found::Rule(rule, spans)) => return Ok((rule, spans)),
-            Some(Found::SlashRequired) => return Err(redirect(&format!("{}/", sought.path))),
-            None => {}
-        }
-        if self.options().merge_slashes
+    ) -> MatchError {
+        let mut path = Cow::Borrowed(sought.path);
+        if found.is_none()
+            && self.options().merge_slashes
             && let Cow::Owned(merged) = merge_slashes(sought.path)
         {
             let again = Sought {
                 path: &merged,
                 ..*sought
             };
-            match self.machine.find(&self.rules, &again, &mut misses) {
-                Some(Found::Rule(rule, _)) if self.rule(rule).merge_slashes => {
-                    return Err(redirect(&merged));
-                }
-                Some(Found::SlashRequired) => return Err(redirect(&format!("{merged}/"))),
-                Some(Found::Rule(..)) | None => {}
-            }
+            let spans = &mut Spans::new();
+            found = self.machine.find(&self.rules, &again, spans, &mut misses);
+            path = Cow::Owned(merged);
         }
-        Err(verdict(misses))
+        let target = match found {
+            Some(Found::SlashRequired) => format!("{path}/"),
+            Some(Found::Rule(rule)) if self.rule(rule).merge_slashes => path.into_owned(),
+            Some(Found::Rule(_)) | None => return verdict(misses),
+        };
+        let site = request.site(self);
+        MatchError::RequestRedirect {
+            url: site.redirect_url(self, &quote_path(&target), request.query, None),
+        }
     }
 
-    /// The verdict when the rule found rejects its text: what the search met before that rule.
-    /// The index may have left that out, so the search is run again.
+    /// The verdict when the rule found rejects its text: Werkzeug gives up there, with what the
+    /// search had met before that rule. The index may have left that out, so the search is run
+    /// again.
+    #[cold]
     fn misses_before(&self, sought: &Sought<'_>) -> MatchError {
         let mut misses = Misses::default();
-        self.machine.search(&self.rules, sought, &mut misses);
+        let spans = &mut Spans::new();
+        self.machine.search(&self.rules, sought, spans, &mut misses);
         verdict(misses)
-    }
-
-    fn alias_redirect(
-        &self,
-        rule: &BoundRule,
-        found: &Match,
-        method: &str,
-        request: &MatchRequest<'_>,
-        site: &Site<'_>,
-    ) -> MatchError {
-        let values: Vec<(&str, Value)> = named_values(rule, found).collect();
-        let build = Build {
-            method: Some(method),
-            force_external: true,
-            append_unknown: false,
-            ..Build::new(rule.endpoint(), &values)
-        };
-        match self.build_at(site, &build) {
-            Ok(mut url) => {
-                if let Some(query) = request.query.filter(|query| !query.is_empty()) {
-                    url.push('?');
-                    url.push_str(query);
-                }
-                MatchError::RequestRedirect { url }
-            }
-            Err(error) => failed(rule, Arc::new(error)),
-        }
-    }
-
-    /// A redirect to the rule that has this match's values as its defaults.
-    fn default_redirect(
-        &self,
-        rule: &BoundRule,
-        found: &Match,
-        method: &str,
-        request: &MatchRequest<'_>,
-        site: &Site<'_>,
-    ) -> Option<MatchError> {
-        let endpoint = &self.endpoints[rule.endpoint_id.index()];
-        let own_place = (rule.build_key(), rule.id);
-        for id in &endpoint.with_defaults {
-            let other = self.rule(*id);
-            // Rules behind this one, and itself, have no say over it.
-            if (other.build_key(), other.id) >= own_place {
-                break;
-            }
-            if other.same_trace(rule) || !other.same_arguments(rule) {
-                continue;
-            }
-            let mut values: Vec<(&str, Value)> = named_values(rule, found).collect();
-            if !other.suits(&values, Some(Method::new(method))) {
-                continue;
-            }
-            for (name, value) in &mut values {
-                if let Some((_, default)) = other.defaults().iter().find(|(of, _)| **of == **name) {
-                    *value = default.clone();
-                }
-            }
-            return Some(match other.build(self, &values, true) {
-                Ok((domain, path)) => MatchError::RequestRedirect {
-                    url: site.redirect_url(self, &path, request.query, Some(&domain)),
-                },
-                Err(ConversionError::Failed(source)) => failed(other, source),
-                Err(ConversionError::Rejected) => failed(
-                    other,
-                    message_error("the rule to redirect to rejects its own values"),
-                ),
-            });
-        }
-        None
-    }
-
-    fn redirect_target(
-        &self,
-        rule: &BoundRule,
-        target: &RedirectTo,
-        found: &Match,
-    ) -> Result<String, SharedError> {
-        match target {
-            RedirectTo::Call(call) => {
-                let values: Vec<(&str, &Value)> = found.args(self).collect();
-                call(&values)
-            }
-            RedirectTo::Url(url) => expand_template(url, |name| {
-                let (index, (_, converter)) = rule
-                    .converters
-                    .iter()
-                    .enumerate()
-                    .find(|(_, (known, _))| **known == *name)
-                    .ok_or_else(|| message_error(format!("`{name}` is no variable")))?;
-                let value = found.values.get(index).unwrap_or(&Value::None);
-                converter.to_url(value).map_err(|error| match error {
-                    ConversionError::Failed(source) => source,
-                    ConversionError::Rejected => message_error(error.to_string()),
-                })
-            }),
-        }
-    }
-}
-
-fn named_values<'r>(
-    rule: &'r BoundRule,
-    found: &'r Match,
-) -> impl Iterator<Item = (&'r str, Value)> {
-    let names = rule.value_names.iter().map(|name| &**name);
-    names.zip(found.values.iter().cloned())
-}
-
-fn failed(rule: &BoundRule, source: SharedError) -> MatchError {
-    MatchError::Failed {
-        rule: rule.id,
-        source,
     }
 }
 
@@ -359,8 +251,8 @@ fn convert(
     rule: &BoundRule,
     sought: &Sought<'_>,
     spans: &[Span],
-) -> Result<Values, ConversionError> {
-    let mut values = Values::new();
+    values: &mut Values,
+) -> Result<(), ConversionError> {
     for ((_, converter), span) in rule.converters.iter().zip(spans) {
         let source = if span.in_domain {
             sought.domain
@@ -378,25 +270,22 @@ fn convert(
             }
         }
     }
-    Ok(values)
+    Ok(())
+}
+
+fn has_one_leading_slash(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    bytes.first() == Some(&b'/') && bytes.get(1) != Some(&b'/')
 }
 
 /// The path with exactly one slash at its beginning; an empty one stays empty.
 fn one_leading_slash(path: &str) -> Cow<'_, str> {
     let trimmed = path.trim_start_matches('/');
-    if path.is_empty() || trimmed.len() + 1 == path.len() {
+    if path.is_empty() {
         Cow::Borrowed(path)
     } else if trimmed.len() == path.len() {
         Cow::Owned(format!("/{path}"))
     } else {
         Cow::Borrowed(&path[path.len() - trimmed.len() - 1..])
-    }
-}
-
-fn upper_case(method: &str) -> Cow<'_, str> {
-    if method.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        Cow::Borrowed(method)
-    } else {
-        Cow::Owned(method.to_uppercase())
     }
 }
