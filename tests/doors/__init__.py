@@ -1,0 +1,1 @@
+"""One table of applications and requests, taken through every door of the framework."""

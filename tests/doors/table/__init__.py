@@ -1,0 +1,41 @@
+"""The table: each module adds its cases when it is imported."""
+
+from . import (
+    bodies,
+    contexts,
+    cookies,
+    errors,
+    files,
+    hooks,
+    kinds,
+    overrides,
+    reading,
+    replaced,
+    returns,
+    routes,
+    sessions,
+    signals,
+    streams,
+    templates,
+    urls,
+)
+
+__all__ = [
+    "bodies",
+    "contexts",
+    "cookies",
+    "errors",
+    "files",
+    "hooks",
+    "kinds",
+    "overrides",
+    "reading",
+    "replaced",
+    "returns",
+    "routes",
+    "sessions",
+    "signals",
+    "streams",
+    "templates",
+    "urls",
+]
