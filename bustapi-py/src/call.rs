@@ -1,27 +1,45 @@
 //! Calls of an application, and where they run.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bustapi_core::executor::{Executor, Habit, Place, Work};
-use bustapi_core::{Handler, RequestBody, Responder, Routed};
-use bustapi_http::Request;
+use bustapi_core::{Handler, Responder, Routed};
+use bustapi_router::{Match, MatchRequest};
 use pyo3::prelude::*;
 
+use crate::async_view::{self, Answers, LoopQueue, Resumption};
 use crate::attach::keep_thread_state;
-use crate::stream::Step;
-use crate::view::View;
+use crate::error;
+use crate::routing::{SharedMap, Snapshot};
+use crate::view::{Arrived, View, report};
 
 /// What runs on the IO thread or the pool.
 pub(crate) enum Job {
     Call(Call),
-    Step(Step),
+    Resume(Box<Resumption>),
 }
 
 /// A request on its way to the application.
 pub(crate) struct Call {
-    pub(crate) request: Request<RequestBody>,
-    responder: Responder,
-    pub(crate) streams: Executor<Calls>,
+    pub(crate) arrived: Arrived,
+    pub(crate) responder: Responder,
+    pub(crate) endpoint: Arc<Endpoint>,
+}
+
+/// What is remembered of one rule's calls.
+#[derive(Default)]
+pub(crate) struct Endpoint {
+    pub(crate) habit: Arc<Habit>,
+    /// Whether its view is a coroutine function that the event loop may run.
+    is_coroutine: AtomicBool,
+}
+
+impl Endpoint {
+    /// Notes where calls of this endpoint are to go from now on.
+    pub(crate) fn set_coroutine(&self, is_coroutine: bool) {
+        self.is_coroutine.store(is_coroutine, Relaxed);
+    }
 }
 
 /// Runs jobs with the interpreter attached.
@@ -43,36 +61,111 @@ impl Work for Calls {
                     // A client that has gone before its turn is not worked for.
                     Job::Call(call) if call.responder.is_closed() => {}
                     Job::Call(call) => {
-                        let response = self.view.answer(py, call.request, &call.streams);
-                        call.responder.complete(response);
+                        let response = self.view.answer(py, call.arrived, &call.endpoint);
+                        call.responder.complete(report(py, response));
                     }
-                    Job::Step(step) => step.run(py),
+                    Job::Resume(resumption) => resumption.run(py, self),
                 }
             }
         });
     }
 }
 
-/// Hands requests to the executor.
+/// Matches requests and hands them to the executor, or to the event loop.
 pub(crate) struct PythonHandler {
+    pub(crate) calls: Arc<Calls>,
     pub(crate) executor: Executor<Calls>,
-    pub(crate) streams: Executor<Calls>,
-    pub(crate) habit: Arc<Habit>,
+    /// `None` for a map that is not the package's own.
+    pub(crate) rules: Option<Arc<SharedMap>>,
+    pub(crate) answers: Arc<Answers>,
+    pub(crate) endpoints: Mutex<Endpoints>,
+    pub(crate) event_loop: OnceLock<Option<Arc<LoopQueue>>>,
+}
+
+/// The endpoints met so far, by the index of their rule.
+#[derive(Default)]
+pub(crate) struct Endpoints {
+    by_rule: Vec<Arc<Endpoint>>,
+    /// Of requests that the server does not match itself.
+    other: Arc<Endpoint>,
+}
+
+impl PythonHandler {
+    /// The rule that matches, where that can be told without calling Python. A miss is left to
+    /// Python's adapter, which raises what the lifecycle expects.
+    fn find(&self, routed: &Routed) -> Option<(Arc<Snapshot>, Match)> {
+        let snapshot = self.rules.as_ref()?.snapshot();
+        let head = &routed.request.head;
+        if snapshot.calls_python
+            || snapshot.foreign
+            || head.headers.contains_key(http::header::UPGRADE)
+        {
+            return None;
+        }
+        let request = MatchRequest::new(head.method.as_str(), head.uri.path());
+        let found = snapshot.map.match_raw_path(&request).ok()?;
+        (!snapshot.rule_calls_python(found.rule)).then_some((snapshot, found))
+    }
+
+    fn endpoint(&self, found: Option<&Match>) -> Arc<Endpoint> {
+        let mut endpoints = self
+            .endpoints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(found) = found else {
+            return Arc::clone(&endpoints.other);
+        };
+        let index = found.rule.index();
+        if index >= endpoints.by_rule.len() {
+            endpoints.by_rule.resize_with(index + 1, Arc::default);
+        }
+        Arc::clone(&endpoints.by_rule[index])
+    }
+
+    /// The event loop, started when the first coroutine view is called; `None` if it cannot be.
+    fn event_loop(&self) -> Option<&Arc<LoopQueue>> {
+        self.event_loop
+            .get_or_init(|| {
+                Python::attach(|py| {
+                    let calls = Arc::clone(&self.calls);
+                    let answers = Arc::clone(&self.answers);
+                    async_view::start(py, calls, self.executor.clone(), answers)
+                        .map_err(|error| error::report(py, error))
+                        .ok()
+                })
+            })
+            .as_ref()
+    }
 }
 
 impl Handler for PythonHandler {
     fn handle(&self, routed: Routed, responder: Responder) {
-        // A view that reads its body inline would wait for the very thread that receives it.
-        let place = if routed.request.body.is_stream() {
+        let found = self.find(&routed);
+        let endpoint = self.endpoint(found.as_ref().map(|(_, found)| found));
+        // A view that reads its body on the IO thread would wait for the very thread that
+        // receives it; on the event loop, it would hold up the others.
+        let is_stream = routed.request.body.is_stream();
+        let call = Call {
+            arrived: Arrived {
+                request: routed.request,
+                found,
+            },
+            responder,
+            endpoint,
+        };
+        if call.endpoint.is_coroutine.load(Relaxed)
+            && !is_stream
+            && let Some(event_loop) = self.event_loop()
+        {
+            event_loop.push(call);
+            return;
+        }
+        let place = if is_stream {
             Place::Pool
         } else {
             Place::Learned
         };
-        let call = Call {
-            request: routed.request,
-            responder,
-            streams: self.streams.clone(),
-        };
-        self.executor.submit(&self.habit, place, Job::Call(call));
+        let habit = Arc::clone(&call.endpoint.habit);
+        self.executor.submit(&habit, place, Job::Call(call));
     }
 }

@@ -185,6 +185,8 @@ pub(crate) struct Fill<'a, 'py> {
     pub(crate) app: &'a Bound<'py, PyAny>,
     pub(crate) raw: Bound<'py, RawRequest>,
     pub(crate) app_context: Bound<'py, PyAny>,
+    /// The rule and the view's arguments, where the server has matched them.
+    pub(crate) matched: Option<(Bound<'py, PyAny>, Bound<'py, PyDict>)>,
 }
 
 impl RequestContextBase {
@@ -194,6 +196,10 @@ impl RequestContextBase {
         this.app = Some(known.app.clone().unbind());
         this.raw = Some(known.raw.unbind());
         this.app_context = Some(known.app_context.unbind());
+        if let Some((rule, view_args)) = known.matched {
+            this.url_rule = Some(rule.unbind());
+            this.view_args = Some(view_args.into_any().unbind());
+        }
         this.native = true;
     }
 

@@ -34,3 +34,54 @@ pub(crate) fn reset(variable: &Bound<'_, PyAny>, token: &Bound<'_, PyAny>) -> Py
     }
     Ok(())
 }
+
+/// A `contextvars.Context` of a request's own that this thread has entered.
+pub(crate) struct Entered {
+    context: Py<PyAny>,
+}
+
+impl Entered {
+    /// Enters a new context.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
+        // SAFETY: the thread is attached; the call returns a new reference, or null with an
+        // exception set.
+        let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())? };
+        Self::again(&context)
+    }
+
+    /// Enters a context that was left before.
+    ///
+    /// # Errors
+    ///
+    /// `RuntimeError` if a thread is in it already.
+    pub(crate) fn again(context: &Bound<'_, PyAny>) -> PyResult<Self> {
+        // SAFETY: the reference is valid while borrowed, and is to a Context.
+        if unsafe { ffi::PyContext_Enter(context.as_ptr()) } < 0 {
+            return Err(PyErr::fetch(context.py()));
+        }
+        Ok(Self {
+            context: context.clone().unbind(),
+        })
+    }
+
+    pub(crate) fn context(&self) -> &Py<PyAny> {
+        &self.context
+    }
+
+    /// Leaves the context, which must be the one entered last on this thread.
+    ///
+    /// # Errors
+    ///
+    /// `RuntimeError` if it is not.
+    pub(crate) fn exit(self, py: Python<'_>) -> PyResult<()> {
+        // SAFETY: the reference is valid, and is to a Context.
+        if unsafe { ffi::PyContext_Exit(self.context.as_ptr()) } < 0 {
+            return Err(PyErr::fetch(py));
+        }
+        Ok(())
+    }
+}

@@ -12,11 +12,14 @@ pub(crate) struct Scopes<'py> {
 }
 
 impl<'py> Scopes<'py> {
-    /// The scopes of `endpoint`: `a.b.view` is of the blueprints `a.b` and `a`.
-    pub(crate) fn of(endpoint: &Bound<'py, PyString>) -> PyResult<Self> {
+    /// The scopes of `endpoint` (the application's alone without one): `a.b.view` is of the blueprints `a.b` and `a`.
+    pub(crate) fn of(endpoint: Option<&Bound<'py, PyString>>) -> PyResult<Self> {
+        let mut blueprints = Vec::new();
+        let Some(endpoint) = endpoint else {
+            return Ok(Self { blueprints });
+        };
         let py = endpoint.py();
         let mut name = endpoint.to_str()?;
-        let mut blueprints = Vec::new();
         while let Some((outer, _)) = name.rsplit_once('.') {
             blueprints.push(PyString::new(py, outer));
             name = outer;

@@ -5,6 +5,7 @@
 
 use pyo3::prelude::*;
 
+mod async_view;
 mod attach;
 mod body;
 mod call;
@@ -19,6 +20,7 @@ mod proxy;
 mod reply;
 mod request;
 mod response;
+mod routing;
 mod server;
 mod stream;
 mod view;
@@ -37,6 +39,8 @@ mod _native {
     use crate::reply::StartResponse;
     #[pymodule_export]
     use crate::request::RawRequest;
+    #[pymodule_export]
+    use crate::routing::{MapAdapterBase, RuleMap};
     #[pymodule_export]
     use crate::server::{Listener, serve};
 }

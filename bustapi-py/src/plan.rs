@@ -15,7 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyType};
 
-use crate::function::Functions;
+use crate::function::{Functions, Kind};
 use crate::request::RawRequest;
 
 /// Counts the assignments to an application's attributes.
@@ -82,6 +82,8 @@ pub(crate) struct Plan {
     pub(crate) own_finalize: bool,
     pub(crate) own_make_response: bool,
     pub(crate) own_process_response: bool,
+    own_matching: bool,
+    has_task_contexts: bool,
     /// `str` and `bytes` become the default response class's responses.
     pub(crate) plain_text: bool,
     pub(crate) plain_json: bool,
@@ -108,12 +110,17 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Asks `describe` (of `bustapi.plan`) about `app`.
+    /// Asks `describe` (of `bustapi.plan`) about `app`, whose requests the server matches by
+    /// `url_map`.
     ///
     /// # Errors
     ///
     /// Whatever the description raises, or a missing attribute of it.
-    pub(crate) fn make(describe: &Bound<'_, PyAny>, app: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn make(
+        describe: &Bound<'_, PyAny>,
+        app: &Bound<'_, PyAny>,
+        url_map: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
         let py = app.py();
         let said = describe.call1((app,))?;
         let generation: Bound<'_, Generation> =
@@ -154,6 +161,9 @@ impl Plan {
             own_finalize: flag("own_finalize")?,
             own_make_response: flag("own_make_response")?,
             own_process_response: flag("own_process_response")?,
+            own_matching: flag("own_matching")?
+                || !app.getattr(intern!(py, "url_map"))?.is(url_map),
+            has_task_contexts: flag("has_task_contexts")?,
             plain_text: flag("plain_text")?,
             plain_json: flag("plain_json")?,
             lean_response: flag("lean_response")?,
@@ -183,6 +193,51 @@ impl Plan {
     pub(crate) fn is_current(&self, py: Python<'_>) -> bool {
         self.generation.get().count.load(Relaxed) == self.count
             && self.classes.iter().all(|class| class.is_current(py))
+    }
+
+    /// Whether the server's own match of a request counts.
+    pub(crate) fn matches_natively(&self, py: Python<'_>) -> bool {
+        !self.own_matching
+            && matches!(
+                self.config.bind(py).get_item(intern!(py, "TRUSTED_HOSTS")),
+                Ok(Some(hosts)) if hosts.is_none()
+            )
+    }
+
+    /// Whether a request to a coroutine view may be served on the event loop's thread: nothing
+    /// there runs a coroutine to its end but the loop itself.
+    ///
+    /// # Errors
+    ///
+    /// What looking at a hook raises.
+    pub(crate) fn runs_on_loop(&self, py: Python<'_>) -> PyResult<bool> {
+        let own = self.own_full_dispatch
+            || self.own_preprocess
+            || self.own_dispatch
+            || self.own_ensure_sync
+            || self.own_finalize
+            || self.own_process_response;
+        if own || !self.has_task_contexts || self.watches_contexts(py) || self.watches_requests(py)
+        {
+            return Ok(false);
+        }
+        for hooks in [&self.before, &self.after, &self.teardown] {
+            for list in hooks.bind(py).values() {
+                if !self.all_plain(&list)? {
+                    return Ok(false);
+                }
+            }
+        }
+        self.all_plain(self.app_teardown.bind(py))
+    }
+
+    fn all_plain(&self, functions: &Bound<'_, PyAny>) -> PyResult<bool> {
+        for function in functions.try_iter()? {
+            if self.functions.kind(&function?)? != Kind::Plain {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether functions run before the view.

@@ -2,7 +2,6 @@
 
 use std::sync::Mutex;
 
-use bustapi_core::executor::Executor;
 use bustapi_http::{Body, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, HeaderName, HeaderValue, LOCATION};
@@ -12,10 +11,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::call::Calls;
 use crate::plan::Plan;
 use crate::request::RawRequest;
-use crate::stream::{PieceStream, Pieces};
+use crate::stream::{PieceStream, Pieces, Streams};
 
 /// WSGI's `start_response` (PEP 3333): keeps what it is called with.
 #[pyclass(frozen, module = "bustapi._native")]
@@ -270,7 +268,7 @@ pub(crate) fn from_response(
 pub(crate) fn from_wsgi(
     start: &Bound<'_, StartResponse>,
     iterable: &Bound<'_, PyAny>,
-    streams: &Executor<Calls>,
+    streams: &Streams,
 ) -> PyResult<Response> {
     let py = iterable.py();
     if let Ok(list) = iterable.cast_exact::<PyList>()

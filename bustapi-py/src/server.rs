@@ -1,17 +1,20 @@
 //! The native server, started from Python.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bustapi_core::executor::{Executor, Habit};
+use bustapi_core::executor::Executor;
 use bustapi_core::{Address, Config, Dispatcher, Server};
 use bustapi_http::Peer;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::async_view::Answers;
 use crate::call::{Calls, PythonHandler};
 use crate::error;
+use crate::routing::RuleMap;
+use crate::stream::StreamWork;
 use crate::view::{Package, View};
 
 /// A bound socket, made before processes fork and used by one of them.
@@ -105,20 +108,31 @@ pub(crate) fn serve(
         cv_app: globals.getattr("_cv_app")?.unbind(),
         cv_request: globals.getattr("_cv_request")?.unbind(),
     };
+    let url_map = app.bind(py).getattr("url_map")?;
+    let rules = url_map
+        .cast::<RuleMap>()
+        .ok()
+        .map(|url_map| url_map.get().shared());
+    let view_map = url_map.unbind();
     py.detach(move || {
-        let work = Arc::new(Calls {
-            view: View::new(app, package),
+        let streams = Executor::new(Arc::new(StreamWork), config.stream_threads);
+        let calls = Arc::new(Calls {
+            view: View::new(app, view_map, package, streams.clone()),
         });
-        let executor = Executor::new(Arc::clone(&work), config.pool_threads);
-        let streams = Executor::new(work, config.stream_threads);
+        let executor = Executor::new(Arc::clone(&calls), config.pool_threads);
+        let answers = Arc::new(Answers::default());
         let handler = PythonHandler {
+            calls,
             executor: executor.clone(),
-            streams: streams.clone(),
-            habit: Arc::new(Habit::default()),
+            rules,
+            answers: Arc::clone(&answers),
+            endpoints: Mutex::default(),
+            event_loop: OnceLock::new(),
         };
         let driving = executor.clone();
         let served = Server::new(config, Dispatcher::to(handler)).run(listener, move || {
             tokio::spawn(driving.drive());
+            tokio::spawn(answers.deliver());
             stop_requested(signals)
         });
         executor.close();

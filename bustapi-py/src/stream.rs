@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bustapi_core::executor::{Executor, Habit, Place};
+use bustapi_core::executor::{Executor, Habit, Place, Work};
 use bustapi_http::{BodyError, BodyStream};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::sync::oneshot;
 
-use crate::call::{Calls, Job};
+use crate::attach::keep_thread_state;
 use crate::error;
 use crate::reply::to_bytes;
 
@@ -92,8 +92,31 @@ pub(crate) enum Step {
     Close(Arc<Pieces>),
 }
 
+/// Runs the steps of streamed bodies, on threads of their own: as many streams as the pool
+/// has threads must not keep a view from running.
+pub(crate) struct StreamWork;
+
+/// Where streamed bodies wait for their pieces.
+pub(crate) type Streams = Executor<StreamWork>;
+
+impl Work for StreamWork {
+    type Job = Step;
+
+    fn on_thread(&self, body: &mut dyn FnMut()) {
+        keep_thread_state(body);
+    }
+
+    fn run(&self, next: &mut dyn FnMut() -> Option<Step>) {
+        Python::attach(|py| {
+            while let Some(step) = next() {
+                step.run(py);
+            }
+        });
+    }
+}
+
 impl Step {
-    pub(crate) fn run(self, py: Python<'_>) {
+    fn run(self, py: Python<'_>) {
         match self {
             Self::Next(pieces, sender) => {
                 let piece = pieces.next(py).map_err(|error| {
@@ -114,7 +137,7 @@ pub(crate) struct PieceStream {
     /// What there is before the next piece.
     first: Option<Bytes>,
     waiting: Option<oneshot::Receiver<Piece>>,
-    executor: Executor<Calls>,
+    streams: Streams,
     habit: Arc<Habit>,
     length: Option<u64>,
 }
@@ -125,14 +148,14 @@ impl PieceStream {
     pub(crate) fn body(
         first: Option<Bytes>,
         pieces: Pieces,
-        executor: Executor<Calls>,
+        streams: Streams,
         length: Option<u64>,
     ) -> BodyStream {
         Box::pin(Self {
             first,
             pieces: Arc::new(pieces),
             waiting: None,
-            executor,
+            streams,
             habit: Arc::default(),
             length,
         })
@@ -154,8 +177,7 @@ impl HttpBody for PieceStream {
         let waiting = this.waiting.get_or_insert_with(|| {
             let (sender, receiver) = oneshot::channel();
             let step = Step::Next(Arc::clone(&this.pieces), sender);
-            this.executor
-                .submit(&this.habit, Place::Pool, Job::Step(step));
+            this.streams.submit(&this.habit, Place::Pool, step);
             receiver
         });
         let piece = std::task::ready!(Pin::new(waiting).poll(context));
@@ -176,7 +198,6 @@ impl HttpBody for PieceStream {
 impl Drop for PieceStream {
     fn drop(&mut self) {
         let step = Step::Close(Arc::clone(&self.pieces));
-        self.executor
-            .submit(&self.habit, Place::Pool, Job::Step(step));
+        self.streams.submit(&self.habit, Place::Pool, step);
     }
 }

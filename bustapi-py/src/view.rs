@@ -6,23 +6,26 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bustapi_core::executor::Executor;
 use bustapi_core::{RequestBody, internal_error};
 use bustapi_http::{Request, Response};
+use bustapi_router::Match;
 use pyo3::exceptions::{PyBaseException, PyKeyError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::call::Calls;
+use crate::call::Endpoint;
 use crate::context::{AppContextBase, Fill, RequestContextBase, allocate};
-use crate::context_variable;
+use crate::context_variable::{self, Entered};
 use crate::error;
+use crate::function::Kind;
 use crate::hooks::{self, Scopes};
 use crate::plan::Plan;
 use crate::reply::{StartResponse, from_response, from_wsgi};
 use crate::request::RawRequest;
 use crate::response::Content;
+use crate::routing::Snapshot;
+use crate::stream::Streams;
 
 /// What the road needs of the Python package.
 pub(crate) struct Package {
@@ -38,54 +41,190 @@ pub(crate) struct Package {
 /// An application and how it is called.
 pub(crate) struct View {
     app: Py<PyAny>,
+    /// The map that the server matches by.
+    url_map: Py<PyAny>,
     package: Package,
+    streams: Streams,
     plan: Mutex<Option<Arc<Plan>>>,
 }
 
 /// How far a request got when an exception was raised; `bustapi.plan.recover` goes on there.
-enum Failure {
+pub(crate) enum Failure {
     /// A hook or the view raised it: the application's error handlers are asked.
     Dispatching(PyErr),
     /// Making the response raised it, or pushing the context.
     Finalizing(PyErr),
 }
 
+/// A request in the event loop's hands.
+pub(crate) struct Suspended {
+    plan: Arc<Plan>,
+    raw: Py<RawRequest>,
+    context: Py<RequestContextBase>,
+    endpoint: Option<Py<PyString>>,
+    /// The `contextvars.Context` that the request's steps run in.
+    pub(crate) variables: Py<PyAny>,
+}
+
+/// How a request was begun on the event loop's thread.
+pub(crate) enum Begun<'py> {
+    Answered(PyResult<Response>),
+    /// The view is this coroutine.
+    Waits(Box<Suspended>, Bound<'py, PyAny>),
+    /// What is to be done about the failure may wait, so it is not for the loop's thread.
+    Failed(Box<Suspended>, Failure),
+    /// Nothing was done: some step may wait.
+    NotHere(Arrived),
+}
+
+/// A request and the rule that the server matched it to, if it could.
+pub(crate) struct Arrived {
+    pub(crate) request: Request<RequestBody>,
+    pub(crate) found: Option<(Arc<Snapshot>, Match)>,
+}
+
 impl View {
-    pub(crate) fn new(app: Py<PyAny>, package: Package) -> Self {
+    pub(crate) fn new(
+        app: Py<PyAny>,
+        url_map: Py<PyAny>,
+        package: Package,
+        streams: Streams,
+    ) -> Self {
         Self {
             app,
+            url_map,
             package,
+            streams,
             plan: Mutex::new(None),
         }
     }
 
-    /// The application's answer; what nothing in Python handles is reported and answers 500.
+    /// The application's answer.
+    ///
+    /// # Errors
+    ///
+    /// What nothing in Python handles.
     pub(crate) fn answer(
         &self,
         py: Python<'_>,
-        request: Request<RequestBody>,
-        streams: &Executor<Calls>,
-    ) -> Response {
-        let answered = self.current_plan(py).and_then(|plan| {
-            let raw = Bound::new(py, RawRequest::new(request))?;
-            if plan.wsgi {
-                self.call_wsgi(&raw, streams)
-            } else {
-                let context = allocate(plan.request_context_class.bind(py))?;
-                Road {
-                    view: self,
-                    plan: &plan,
-                    app: self.app.bind(py),
-                    raw,
-                    context: context.cast_into()?,
-                    streams,
-                }
-                .take()
+        arrived: Arrived,
+        endpoint: &Endpoint,
+    ) -> PyResult<Response> {
+        let plan = self.current_plan(py)?;
+        let raw = Bound::new(py, RawRequest::new(arrived.request))?;
+        if plan.wsgi {
+            return self.call_wsgi(&raw);
+        }
+        if let Some((snapshot, found)) = &arrived.found {
+            let name = snapshot.endpoint(py, found.rule);
+            endpoint.set_coroutine(self.is_coroutine(&plan, &name)?);
+        }
+        let road = self.road(&plan, raw, None)?;
+        let answered = road
+            .start(arrived.found, false)
+            .and_then(|started| road.complete(started));
+        road.settle(answered)
+    }
+
+    /// Whether the event loop may run the endpoint's view.
+    fn is_coroutine(&self, plan: &Plan, endpoint: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = endpoint.py();
+        match plan.view_functions.bind(py).get_item(endpoint)? {
+            Some(view) if plan.functions.kind(&view)? == Kind::Coroutine => plan.runs_on_loop(py),
+            _ => Ok(false),
+        }
+    }
+
+    /// Takes the steps before a coroutine view, on the event loop's thread and in a context of
+    /// the request's own.
+    ///
+    /// # Errors
+    ///
+    /// What making the contexts raises.
+    pub(crate) fn begin<'py>(
+        &self,
+        py: Python<'py>,
+        arrived: Arrived,
+        entered: &Entered,
+    ) -> PyResult<Begun<'py>> {
+        let plan = self.current_plan(py)?;
+        if plan.wsgi || !plan.runs_on_loop(py)? {
+            return Ok(Begun::NotHere(arrived));
+        }
+        let raw = Bound::new(py, RawRequest::new(arrived.request))?;
+        let road = self.road(&plan, raw, None)?;
+        let started = road.start(arrived.found, true);
+        let suspend = |endpoint: Option<Bound<'py, PyString>>| {
+            Box::new(Suspended {
+                plan: Arc::clone(&plan),
+                raw: road.raw.clone().unbind(),
+                context: road.context.clone().unbind(),
+                endpoint: endpoint.map(Bound::unbind),
+                variables: entered.context().clone_ref(py),
+            })
+        };
+        Ok(match started {
+            Ok(Started::Waits(endpoint, coroutine)) => {
+                Begun::Waits(suspend(Some(endpoint)), coroutine)
             }
+            Ok(started) => match road.complete(started) {
+                Ok(response) => Begun::Answered(road.settle(Ok(response))),
+                Err(failure) => Begun::Failed(suspend(None), failure),
+            },
+            Err(failure) => Begun::Failed(suspend(None), failure),
+        })
+    }
+
+    /// Takes the steps after a coroutine view that gave or raised `outcome`.
+    ///
+    /// # Errors
+    ///
+    /// What nothing in Python handles.
+    pub(crate) fn finish(
+        &self,
+        py: Python<'_>,
+        suspended: &Suspended,
+        outcome: Result<Bound<'_, PyAny>, Failure>,
+    ) -> PyResult<Response> {
+        let entered = Entered::again(suspended.variables.bind(py))?;
+        let raw = suspended.raw.bind(py).clone();
+        let context = suspended.context.bind(py).clone();
+        let road = self.road(&suspended.plan, raw, Some(context))?;
+        let answered = outcome.and_then(|value| {
+            let scopes = Scopes::of(suspended.endpoint.as_ref().map(|name| name.bind(py)));
+            scopes
+                .and_then(|scopes| road.finalize(&scopes, &value))
+                .map_err(Failure::Finalizing)
         });
-        answered.unwrap_or_else(|error| {
-            error::report(py, error);
-            internal_error()
+        let settled = road.settle(answered);
+        entered.exit(py)?;
+        settled
+    }
+
+    /// Whether no step after the view may wait.
+    pub(crate) fn may_finish_on_loop(&self, py: Python<'_>, suspended: &Suspended) -> bool {
+        let context = suspended.context.bind(py);
+        RequestContextBase::after_request_functions_of(context).is_none()
+            && suspended.plan.runs_on_loop(py).unwrap_or(false)
+    }
+
+    fn road<'a, 'py>(
+        &'a self,
+        plan: &'a Plan,
+        raw: Bound<'py, RawRequest>,
+        context: Option<Bound<'py, RequestContextBase>>,
+    ) -> PyResult<Road<'a, 'py>> {
+        let py = raw.py();
+        let context = match context {
+            Some(context) => context,
+            None => allocate(plan.request_context_class.bind(py))?.cast_into()?,
+        };
+        Ok(Road {
+            view: self,
+            plan,
+            app: self.app.bind(py).clone(),
+            raw,
+            context,
         })
     }
 
@@ -97,22 +236,27 @@ impl View {
         let plan = Arc::new(Plan::make(
             self.package.describe.bind(py),
             self.app.bind(py),
+            self.url_map.bind(py),
         )?);
         *lock() = Some(Arc::clone(&plan));
         Ok(plan)
     }
 
-    fn call_wsgi(
-        &self,
-        raw: &Bound<'_, RawRequest>,
-        streams: &Executor<Calls>,
-    ) -> PyResult<Response> {
+    fn call_wsgi(&self, raw: &Bound<'_, RawRequest>) -> PyResult<Response> {
         let py = raw.py();
         let start = Bound::new(py, StartResponse::new())?;
         let environ = raw.get().environ(py)?;
         let iterable = self.app.bind(py).call1((environ, &start))?;
-        from_wsgi(&start, &iterable, streams)
+        from_wsgi(&start, &iterable, &self.streams)
     }
+}
+
+/// An answer, or 500 for an exception that nothing in Python handled.
+pub(crate) fn report(py: Python<'_>, answered: PyResult<Response>) -> Response {
+    answered.unwrap_or_else(|error| {
+        error::report(py, error);
+        internal_error()
+    })
 }
 
 /// The rule that a request matched.
@@ -122,14 +266,23 @@ struct Matched<'py> {
     view_args: Bound<'py, PyDict>,
 }
 
+/// How far a request has come.
+enum Started<'py> {
+    /// A response object of the lifecycle's.
+    Responded(Bound<'py, PyAny>),
+    /// What the view, or a hook in its place, returned.
+    Returned(Bound<'py, PyString>, Bound<'py, PyAny>),
+    /// The view is a coroutine.
+    Waits(Bound<'py, PyString>, Bound<'py, PyAny>),
+}
+
 /// One request on the road.
 struct Road<'a, 'py> {
     view: &'a View,
     plan: &'a Plan,
-    app: &'a Bound<'py, PyAny>,
+    app: Bound<'py, PyAny>,
     raw: Bound<'py, RawRequest>,
     context: Bound<'py, RequestContextBase>,
-    streams: &'a Executor<Calls>,
 }
 
 impl<'py> Road<'_, 'py> {
@@ -137,11 +290,43 @@ impl<'py> Road<'_, 'py> {
         self.raw.py()
     }
 
-    /// All steps, from pushing the contexts to popping them.
-    fn take(&self) -> PyResult<Response> {
+    /// From pushing the contexts to the view; `awaits` tells whether somebody will await a
+    /// coroutine view.
+    fn start(
+        &self,
+        found: Option<(Arc<Snapshot>, Match)>,
+        awaits: bool,
+    ) -> Result<Started<'py>, Failure> {
         let py = self.py();
-        let answered = self.push().map_err(Failure::Finalizing);
-        let answered = answered.and_then(|matched| Ok((self.dispatch(matched)?, None)));
+        let matched = self.push(found).map_err(Failure::Finalizing)?;
+        let Some(matched) =
+            matched.filter(|_| !self.plan.own_full_dispatch && !self.plan.watches_requests(py))
+        else {
+            return self
+                .app
+                .call_method0(intern!(py, "full_dispatch_request"))
+                .map(Started::Responded)
+                .map_err(Failure::Finalizing);
+        };
+        self.call_view(matched, awaits)
+            .map_err(Failure::Dispatching)
+    }
+
+    /// From what the view returned to the response.
+    fn complete(&self, started: Started<'py>) -> Result<Response, Failure> {
+        match started {
+            Started::Responded(response) => self.convert(&response),
+            Started::Returned(endpoint, value) | Started::Waits(endpoint, value) => {
+                Scopes::of(Some(&endpoint)).and_then(|scopes| self.finalize(&scopes, &value))
+            }
+        }
+        .map_err(Failure::Finalizing)
+    }
+
+    /// Answers a failure, and pops the contexts whatever happened.
+    fn settle(&self, answered: Result<Response, Failure>) -> PyResult<Response> {
+        let py = self.py();
+        let answered = answered.map(|response| (response, None));
         let (answered, error) = match answered.or_else(|failure| self.recover(failure)) {
             Ok((response, error)) => (Ok(response), error),
             // It is to propagate; the teardown functions still run.
@@ -153,17 +338,28 @@ impl<'py> Road<'_, 'py> {
 
     /// Makes the contexts current, opens the session unless it can wait, and routes; `None`
     /// where no rule matched, which the lifecycle finds in the request.
-    fn push(&self) -> PyResult<Option<Matched<'py>>> {
+    fn push(&self, found: Option<(Arc<Snapshot>, Match)>) -> PyResult<Option<Matched<'py>>> {
         let py = self.py();
         let app_context =
             allocate(self.plan.app_context_class.bind(py))?.cast_into::<AppContextBase>()?;
-        AppContextBase::fill(&app_context, self.app);
+        AppContextBase::fill(&app_context, &self.app);
+        let matched = match found.filter(|_| self.plan.matches_natively(py)) {
+            Some((snapshot, found)) => Some(Matched {
+                endpoint: snapshot.endpoint(py, found.rule).cast_into()?,
+                view_args: snapshot.view_args(py, &found)?,
+                rule: snapshot.rule(py, found.rule),
+            }),
+            None => None,
+        };
         RequestContextBase::fill(
             &self.context,
             Fill {
-                app: self.app,
+                app: &self.app,
                 raw: self.raw.clone(),
                 app_context: app_context.as_any().clone(),
+                matched: matched
+                    .as_ref()
+                    .map(|matched| (matched.rule.clone(), matched.view_args.clone())),
             },
         );
         if self.plan.watches_contexts(py) {
@@ -177,6 +373,9 @@ impl<'py> Road<'_, 'py> {
         RequestContextBase::set_token(&self.context, token);
         if !self.plan.lazy_session {
             self.context.getattr(intern!(py, "_session"))?;
+        }
+        if matched.is_some() {
+            return Ok(matched);
         }
         if !self.context.getattr(intern!(py, "url_adapter"))?.is_none() {
             self.context.call_method0(intern!(py, "match_request"))?;
@@ -198,49 +397,21 @@ impl<'py> Road<'_, 'py> {
         }))
     }
 
-    /// From the hooks before the view to the response.
-    fn dispatch(&self, matched: Option<Matched<'py>>) -> Result<Response, Failure> {
-        let py = self.py();
-        let Some(matched) = matched else {
-            return self.dispatch_in_python();
-        };
-        if self.plan.own_full_dispatch || self.plan.watches_requests(py) {
-            return self.dispatch_in_python();
-        }
-        let scopes = Scopes::of(&matched.endpoint).map_err(Failure::Dispatching)?;
-        let value = self
-            .call_view(&matched, &scopes)
-            .map_err(Failure::Dispatching)?;
-        self.finalize(&scopes, &value).map_err(Failure::Finalizing)
-    }
-
-    fn dispatch_in_python(&self) -> Result<Response, Failure> {
-        self.app
-            .call_method0(intern!(self.py(), "full_dispatch_request"))
-            .and_then(|response| self.convert(&response))
-            .map_err(Failure::Finalizing)
-    }
-
     /// What the hooks before the view return, or else the view.
-    fn call_view(
-        &self,
-        matched: &Matched<'py>,
-        scopes: &Scopes<'py>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn call_view(&self, matched: Matched<'py>, awaits: bool) -> PyResult<Started<'py>> {
         let py = self.py();
-        if self.plan.own_preprocess {
+        let plan = self.plan;
+        let returned = |value| Ok(Started::Returned(matched.endpoint.clone(), value));
+        if plan.own_preprocess {
             let value = self.app.call_method0(intern!(py, "preprocess_request"))?;
             if !value.is_none() {
-                return Ok(value);
+                return returned(value);
             }
-        } else if self.plan.has_before(py) {
-            let Matched {
-                endpoint,
-                view_args,
-                ..
-            } = matched;
-            if let Some(value) = hooks::before(self.plan, self.app, scopes, endpoint, view_args)? {
-                return Ok(value);
+        } else if plan.has_before(py) {
+            let scopes = Scopes::of(Some(&matched.endpoint))?;
+            let (endpoint, args) = (&matched.endpoint, &matched.view_args);
+            if let Some(value) = hooks::before(plan, &self.app, &scopes, endpoint, args)? {
+                return returned(value);
             }
         }
         let answers_options = self.raw.get().is_options()
@@ -248,20 +419,22 @@ impl<'py> Road<'_, 'py> {
                 .rule
                 .getattr_opt(intern!(py, "provide_automatic_options"))?
                 .is_some_and(|provides| provides.is_truthy().unwrap_or(true));
-        if self.plan.own_dispatch || answers_options {
-            return self.app.call_method0(intern!(py, "dispatch_request"));
+        if plan.own_dispatch || answers_options {
+            return returned(self.app.call_method0(intern!(py, "dispatch_request"))?);
         }
-        let functions = self.plan.view_functions.bind(py);
+        let functions = plan.view_functions.bind(py);
         let Some(view) = functions.get_item(&matched.endpoint)? else {
-            return Err(PyKeyError::new_err(matched.endpoint.clone().unbind()));
+            return Err(PyKeyError::new_err(matched.endpoint.unbind()));
         };
+        let none = PyTuple::empty(py);
         let args = Some(&matched.view_args).filter(|args| !args.is_empty());
-        self.plan.functions.call(
-            self.app,
-            self.plan.own_ensure_sync,
-            &view,
-            &PyTuple::empty(py),
-            args,
+        if awaits && !plan.own_ensure_sync && plan.functions.kind(&view)? == Kind::Coroutine {
+            let coroutine = view.call(&none, args)?;
+            return Ok(Started::Waits(matched.endpoint, coroutine));
+        }
+        returned(
+            plan.functions
+                .call(&self.app, plan.own_ensure_sync, &view, &none, args)?,
         )
     }
 
@@ -304,7 +477,7 @@ impl<'py> Road<'_, 'py> {
             self.app
                 .call_method1(intern!(py, "process_response"), (response,))?
         } else {
-            let response = hooks::after(plan, self.app, scopes, after_this, response)?;
+            let response = hooks::after(plan, &self.app, scopes, after_this, response)?;
             if keeps_session {
                 self.save_session(&response)?;
             }
@@ -319,7 +492,7 @@ impl<'py> Road<'_, 'py> {
         let session = self.context.getattr(intern!(py, "_session"))?;
         let is_null = interface.call_method1(intern!(py, "is_null_session"), (&session,))?;
         if !is_null.is_truthy()? {
-            interface.call_method1(intern!(py, "save_session"), (self.app, session, response))?;
+            interface.call_method1(intern!(py, "save_session"), (&self.app, session, response))?;
         }
         Ok(())
     }
@@ -333,7 +506,7 @@ impl<'py> Road<'_, 'py> {
         let start = Bound::new(py, StartResponse::new())?;
         let environ = self.raw.get().environ(py)?;
         let iterable = response.call1((environ, &start))?;
-        from_wsgi(&start, &iterable, self.streams)
+        from_wsgi(&start, &iterable, &self.view.streams)
     }
 
     /// The response to an exception, and the exception if teardown functions are to see it.
@@ -348,7 +521,7 @@ impl<'py> Road<'_, 'py> {
                 .package
                 .recover
                 .bind(py)
-                .call1((self.app, error.value(py), dispatching))?;
+                .call1((&self.app, error.value(py), dispatching))?;
         let (response, error): (Bound<'py, PyAny>, Bound<'py, PyAny>) = recovered.extract()?;
         let error = (!error.is_none()).then(|| PyErr::from_value(error));
         Ok((self.convert(&response)?, error))

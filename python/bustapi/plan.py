@@ -16,6 +16,7 @@ from werkzeug.datastructures import Headers
 from . import signals
 from ._native import Generation as Generation  # noqa: TC001 what an app counts with
 from .ctx import AppContext, RequestContext
+from .event_loop import HAS_TASK_CONTEXTS
 from .json.provider import DefaultJSONProvider
 from .response import Response
 from .sessions import SecureCookieSessionInterface
@@ -63,6 +64,7 @@ _APP_STEPS = (
     "finalize_request",
     "make_response",
     "process_response",
+    "create_url_adapter",
 )
 
 # What the classes held when they were defined, before anything could patch them.
@@ -141,6 +143,15 @@ class Description:
         self.own_finalize = own("finalize_request")
         self.own_make_response = own("make_response")
         self.own_process_response = own("process_response")
+
+        #: Routing looks at more than path and method, or is the application's own.
+        self.own_matching = (
+            own("create_url_adapter")
+            or app.subdomain_matching
+            or app.url_map.host_matching
+            or app.request_class.trusted_hosts is not None
+        )
+        self.has_task_contexts = HAS_TASK_CONTEXTS
 
         default_response = (
             isinstance(response_class, type)

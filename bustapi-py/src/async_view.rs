@@ -1,0 +1,370 @@
+//! Coroutine views, on one event loop per process.
+//!
+//! # Theory of operation
+//!
+//! The loop runs on a thread of its own. The IO thread queues calls and writes one byte to a
+//! socket pair when the queue was empty; the loop's reader then drains the queue, so one
+//! wake-up serves every call that came meanwhile. For each call the steps before the view run
+//! at once, in a `contextvars.Context` of the request's own; the view's coroutine becomes a
+//! task in that context; when it is done, the steps after the view run in the context again.
+//! Answers are collected and handed back to the IO thread with one wake-up per turn of the
+//! loop.
+//!
+//! What cannot run on the loop's thread goes on the pool, where it may wait for a loop of
+//! its own: requests with hooks that are coroutine functions, and the error handlers.
+
+use std::future::poll_fn;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use bustapi_core::Responder;
+use bustapi_core::executor::{Executor, Habit, Place};
+use bustapi_http::Response;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::call::{Call, Calls, Job};
+use crate::context_variable::Entered;
+use crate::error;
+use crate::view::{Begun, Failure, Suspended, report};
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code that can panic runs under these locks, so poison means nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What waits to be begun, or to be cancelled, by the loop.
+enum Order {
+    Begin(Call),
+    Cancel(Py<PyAny>),
+}
+
+/// The way from the IO thread to the event loop.
+pub(crate) struct LoopQueue {
+    orders: Mutex<Vec<Order>>,
+    wake: UnixStream,
+}
+
+impl LoopQueue {
+    pub(crate) fn push(&self, call: Call) {
+        self.order(Order::Begin(call));
+    }
+
+    fn order(&self, order: Order) {
+        let mut orders = lock(&self.orders);
+        let was_empty = orders.is_empty();
+        orders.push(order);
+        drop(orders);
+        if was_empty && let Err(error) = (&self.wake).write(&[0]) {
+            bustapi_core::log(&format!("cannot wake the event loop: {error}"));
+        }
+    }
+}
+
+/// The way back: answers for the IO thread.
+#[derive(Default)]
+pub(crate) struct Answers {
+    ready: Mutex<Vec<(Responder, Response)>>,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Answers {
+    /// Adds an answer; whether it is the first since the last wake-up.
+    fn push(&self, responder: Responder, response: Response) -> bool {
+        let mut ready = lock(&self.ready);
+        ready.push((responder, response));
+        ready.len() == 1
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = lock(&self.waker).as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Hands answers to their connections; never completes. To be spawned on the IO thread.
+    pub(crate) async fn deliver(self: Arc<Self>) {
+        poll_fn(|context| {
+            *lock(&self.waker) = Some(context.waker().clone());
+            let ready = std::mem::take(&mut *lock(&self.ready));
+            for (responder, response) in ready {
+                responder.complete(response);
+            }
+            Poll::<()>::Pending
+        })
+        .await;
+    }
+}
+
+/// The event loop's side; its methods run on the loop's thread.
+#[pyclass(frozen, module = "bustapi._native")]
+pub(crate) struct LoopDriver {
+    calls: Arc<Calls>,
+    pool: Executor<Calls>,
+    queue: Arc<LoopQueue>,
+    answers: Arc<Answers>,
+    readable: UnixStream,
+    task_class: Py<PyAny>,
+    /// Of the loop, and for Python 3.12 and later that tasks start at once.
+    task_options: Py<PyDict>,
+    event_loop: Py<PyAny>,
+    /// Where callbacks of tasks run; what they set is of no request.
+    callback_options: Py<PyDict>,
+}
+
+/// Starts the event loop of this process on a thread of its own.
+///
+/// # Errors
+///
+/// `OSError` where the system gives no sockets or threads.
+pub(crate) fn start(
+    py: Python<'_>,
+    calls: Arc<Calls>,
+    pool: Executor<Calls>,
+    answers: Arc<Answers>,
+) -> PyResult<Arc<LoopQueue>> {
+    let (readable, wake) = UnixStream::pair()?;
+    readable.set_nonblocking(true)?;
+    wake.set_nonblocking(true)?;
+    let queue = Arc::new(LoopQueue {
+        orders: Mutex::default(),
+        wake,
+    });
+    let module = py.import(intern!(py, "bustapi.event_loop"))?;
+    let event_loop = module.call_method0("new_event_loop")?;
+    let task_options = PyDict::new(py);
+    task_options.set_item("loop", &event_loop)?;
+    if module.getattr("HAS_EAGER_TASKS")?.is_truthy()? {
+        task_options.set_item("eager_start", true)?;
+    }
+    let callback_options = PyDict::new(py);
+    let context = py.import("contextvars")?.getattr("Context")?.call0()?;
+    callback_options.set_item("context", context)?;
+    let descriptor = readable.as_raw_fd();
+    let driver = Bound::new(
+        py,
+        LoopDriver {
+            calls,
+            pool,
+            queue: Arc::clone(&queue),
+            answers,
+            readable,
+            task_class: py.import("asyncio")?.getattr("Task")?.unbind(),
+            task_options: task_options.unbind(),
+            event_loop: event_loop.clone().unbind(),
+            callback_options: callback_options.unbind(),
+        },
+    )?;
+    module.call_method1("run_in_thread", (event_loop, descriptor, driver))?;
+    Ok(queue)
+}
+
+#[pymethods]
+impl LoopDriver {
+    /// Begins every call that has been queued; the loop's reader.
+    fn drain(slf: &Bound<'_, Self>) {
+        let this = slf.get();
+        // The bytes only say that there is something to do; an error means there are none.
+        let mut bytes = [0; 64];
+        while matches!((&this.readable).read(&mut bytes), Ok(count) if count == bytes.len()) {}
+        let orders = std::mem::take(&mut *lock(&this.queue.orders));
+        for order in orders {
+            match order {
+                Order::Begin(call) if call.responder.is_closed() => {}
+                Order::Begin(call) => Self::begin(slf, call),
+                Order::Cancel(task) => {
+                    if let Err(error) = task.call_method0(slf.py(), intern!(slf.py(), "cancel")) {
+                        error::report(slf.py(), error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Wakes the IO thread for the answers that were collected in this turn.
+    fn flush(&self) {
+        self.answers.wake();
+    }
+}
+
+impl LoopDriver {
+    fn begin(slf: &Bound<'_, Self>, call: Call) {
+        let py = slf.py();
+        let this = slf.get();
+        let Call {
+            arrived,
+            responder,
+            endpoint,
+        } = call;
+        let begun = Entered::new(py).and_then(|entered| {
+            let begun = this.calls.view.begin(py, arrived, &entered);
+            entered.exit(py)?;
+            begun
+        });
+        match begun {
+            Ok(Begun::Answered(answered)) => this.answer(py, responder, report(py, answered)),
+            Ok(Begun::Waits(suspended, coroutine)) => {
+                let completion = Completion {
+                    driver: slf.clone().unbind(),
+                    waiting: Mutex::new(Some((suspended, responder))),
+                };
+                if let Err(error) = Self::make_task(slf, &coroutine, completion) {
+                    error::report(py, error);
+                }
+            }
+            Ok(Begun::Failed(suspended, failure)) => {
+                this.resume_on_pool(suspended, Err(failure), responder);
+            }
+            Ok(Begun::NotHere(arrived)) => {
+                endpoint.set_coroutine(false);
+                let habit = Arc::clone(&endpoint.habit);
+                let call = Call {
+                    arrived,
+                    responder,
+                    endpoint,
+                };
+                this.pool.submit(&habit, Place::Pool, Job::Call(call));
+            }
+            Err(error) => this.answer(py, responder, report(py, Err(error))),
+        }
+    }
+
+    fn resume_on_pool(
+        &self,
+        suspended: Box<Suspended>,
+        outcome: Result<Py<PyAny>, Failure>,
+        responder: Responder,
+    ) {
+        let resumption = Resumption {
+            suspended,
+            outcome,
+            responder,
+        };
+        self.pool.submit(
+            &Arc::new(Habit::default()),
+            Place::Pool,
+            Job::Resume(Box::new(resumption)),
+        );
+    }
+
+    fn make_task(
+        slf: &Bound<'_, Self>,
+        coroutine: &Bound<'_, PyAny>,
+        completion: Completion,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let options = this.task_options.bind(py).copy()?;
+        if let Some((suspended, _)) = lock(&completion.waiting).as_ref() {
+            options.set_item(intern!(py, "context"), &suspended.variables)?;
+        }
+        let task = this
+            .task_class
+            .bind(py)
+            .call((coroutine,), Some(&options))?;
+        if task.call_method0(intern!(py, "done"))?.is_truthy()? {
+            completion.complete(&task);
+            return Ok(());
+        }
+        if let Some((_, responder)) = lock(&completion.waiting).as_ref() {
+            let queue = Arc::clone(&this.queue);
+            let cancelled = task.clone().unbind();
+            responder.on_abandoned(move || queue.order(Order::Cancel(cancelled)));
+        }
+        let completion = Bound::new(py, completion)?;
+        task.call_method(
+            intern!(py, "add_done_callback"),
+            (completion,),
+            Some(this.callback_options.bind(py)),
+        )?;
+        Ok(())
+    }
+
+    fn answer(&self, py: Python<'_>, responder: Responder, response: Response) {
+        if self.answers.push(responder, response) {
+            // Once this turn of the loop is over, so that all its answers are there.
+            let flush = Flush(Arc::clone(&self.answers));
+            let scheduled = Bound::new(py, flush).and_then(|flush| {
+                self.event_loop.bind(py).call_method(
+                    intern!(py, "call_soon"),
+                    (flush,),
+                    Some(self.callback_options.bind(py)),
+                )
+            });
+            if let Err(error) = scheduled {
+                error::report(py, error);
+                self.answers.wake();
+            }
+        }
+    }
+}
+
+/// Wakes the IO thread when the loop calls it.
+#[pyclass(frozen, module = "bustapi._native")]
+struct Flush(Arc<Answers>);
+
+#[pymethods]
+impl Flush {
+    fn __call__(&self) {
+        self.0.wake();
+    }
+}
+
+type Waiting = (Box<Suspended>, Responder);
+
+/// Goes on with a request when its view is done; a callback of the view's task.
+#[pyclass(frozen, module = "bustapi._native")]
+struct Completion {
+    driver: Py<LoopDriver>,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+#[pymethods]
+impl Completion {
+    fn __call__(&self, task: &Bound<'_, PyAny>) {
+        self.complete(task);
+    }
+}
+
+impl Completion {
+    fn complete(&self, task: &Bound<'_, PyAny>) {
+        let py = task.py();
+        let driver = self.driver.get();
+        let Some((suspended, responder)) = lock(&self.waiting).take() else {
+            return;
+        };
+        match task.call_method0(intern!(py, "result")) {
+            Ok(value) if driver.calls.view.may_finish_on_loop(py, &suspended) => {
+                let answered = driver.calls.view.finish(py, &suspended, Ok(value));
+                driver.answer(py, responder, report(py, answered));
+            }
+            outcome => {
+                let outcome = outcome.map(Bound::unbind).map_err(Failure::Dispatching);
+                driver.resume_on_pool(suspended, outcome, responder);
+            }
+        }
+    }
+}
+
+/// A request whose view is done and whose further steps may wait.
+pub(crate) struct Resumption {
+    suspended: Box<Suspended>,
+    outcome: Result<Py<PyAny>, Failure>,
+    responder: Responder,
+}
+
+impl Resumption {
+    pub(crate) fn run(self, py: Python<'_>, calls: &Calls) {
+        let outcome = self.outcome.map(|value| value.into_bound(py));
+        let answered = calls.view.finish(py, &self.suspended, outcome);
+        if self.responder.is_closed() {
+            // The view was cancelled because its client went: nobody is to be told.
+            return;
+        }
+        self.responder.complete(report(py, answered));
+    }
+}

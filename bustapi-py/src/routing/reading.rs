@@ -1,0 +1,180 @@
+//! Reads a bound `werkzeug.routing.Rule` into a rule of the router.
+
+use std::sync::Arc;
+
+use bustapi_router::{BoundRule, MethodSet, Rule, RuleId, Value};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::converter::translate;
+use super::object::{PythonObject, basic_value};
+
+/// A Python rule, and what answers are made of, by the number of its rule.
+#[derive(Debug)]
+pub(crate) struct RuleEntry {
+    pub(crate) id: RuleId,
+    pub(crate) rule: Py<PyAny>,
+    pub(crate) endpoint: Py<PyAny>,
+    /// The names of a match's values, interned, in the router's order.
+    pub(crate) names: Box<[Py<PyString>]>,
+    /// The default that stands in for each value.
+    pub(crate) defaults: Box<[Option<Py<PyAny>>]>,
+    /// A callable `redirect_to`.
+    pub(crate) redirect: Option<Py<PyAny>>,
+    /// All other Python objects that the router holds for this rule.
+    pub(crate) held: Vec<Arc<PythonObject>>,
+    pub(crate) calls_python: bool,
+}
+
+/// A rule of the router that is not yet in a map.
+pub(crate) struct Reading {
+    pub(crate) rule: Rule,
+    redirect: Option<Py<PyAny>>,
+    held: Vec<Arc<PythonObject>>,
+    calls_python: bool,
+}
+
+fn unsuited(what: &str) -> PyErr {
+    PyValueError::new_err(format!("the router cannot take {what}"))
+}
+
+/// Reads the attributes of `rule`; `endpoint` is the router's name for its endpoint.
+///
+/// # Errors
+///
+/// Where an attribute is not of the type that the router needs.
+pub(crate) fn read(rule: &Bound<'_, PyAny>, endpoint: &str) -> PyResult<Reading> {
+    let py = rule.py();
+    let flag = |name: &Bound<'_, PyString>| rule.getattr(name)?.extract::<bool>();
+    let text = |name: &Bound<'_, PyString>| rule.getattr(name)?.extract::<Option<String>>();
+    let string: String = rule.getattr(intern!(py, "rule"))?.extract()?;
+    let mut native = Rule::new(string)
+        .endpoint(endpoint)
+        .strict_slashes(rule.getattr(intern!(py, "strict_slashes"))?.is_truthy()?)
+        .merge_slashes(flag(intern!(py, "merge_slashes"))?)
+        .alias(flag(intern!(py, "alias"))?)
+        .build_only(flag(intern!(py, "build_only"))?)
+        .websocket(flag(intern!(py, "websocket"))?);
+    if let Some(subdomain) = text(intern!(py, "subdomain"))? {
+        native = native.subdomain(subdomain);
+    }
+    if let Some(host) = text(intern!(py, "host"))? {
+        native = native.host(host);
+    }
+    let methods = rule.getattr(intern!(py, "methods"))?;
+    if !methods.is_none() {
+        native = native.method_set(read_methods(&methods)?);
+    }
+
+    let mut reading = Reading {
+        rule: native,
+        redirect: None,
+        held: Vec::new(),
+        calls_python: false,
+    };
+    reading.read_defaults(&rule.getattr(intern!(py, "defaults"))?)?;
+    reading.read_redirect(&rule.getattr(intern!(py, "redirect_to"))?)?;
+    let converters = rule
+        .getattr(intern!(py, "_converters"))?
+        .cast_into::<PyDict>()?;
+    for (name, object) in &converters {
+        let name = name.cast_into::<PyString>()?;
+        let translated = translate(&object)?;
+        reading.rule = reading.rule.converter(name.to_str()?, translated.converter);
+        reading.held.extend(translated.held);
+        reading.calls_python |= translated.calls_python;
+    }
+    Ok(reading)
+}
+
+fn read_methods(methods: &Bound<'_, PyAny>) -> PyResult<MethodSet> {
+    let mut set = MethodSet::new();
+    for method in methods.try_iter()? {
+        let method: String = method?.extract()?;
+        // Werkzeug compares as they are; those of a `Rule` are in upper case unless changed.
+        if method.to_uppercase() != method {
+            return Err(unsuited("methods that are not in upper case"));
+        }
+        set.insert(&method);
+    }
+    Ok(set)
+}
+
+impl Reading {
+    fn read_defaults(&mut self, defaults: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !defaults.is_truthy()? {
+            return Ok(());
+        }
+        let items = defaults.call_method0(intern!(defaults.py(), "items"))?;
+        for item in items.try_iter()? {
+            let (name, default): (Bound<'_, PyString>, Bound<'_, PyAny>) = item?.extract()?;
+            let value = if let Some(value) = basic_value(&default) {
+                value
+            } else {
+                let object = PythonObject::new(&default);
+                self.held.push(Arc::clone(&object));
+                Value::Object(object)
+            };
+            self.rule = self.rule.clone().default(name.to_str()?, value);
+        }
+        Ok(())
+    }
+
+    fn read_redirect(&mut self, target: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(url) = target.cast::<PyString>() {
+            self.rule = self.rule.clone().redirect_to(url.to_str()?);
+        } else if !target.is_none() {
+            self.redirect = Some(target.clone().unbind());
+            self.calls_python = true;
+        }
+        Ok(())
+    }
+
+    /// The entry for `rule`, now that the map has made `bound` of it.
+    ///
+    /// # Errors
+    ///
+    /// Where an attribute that was there is no more.
+    pub(crate) fn entry(
+        redirect: Option<Py<PyAny>>,
+        held: Vec<Arc<PythonObject>>,
+        calls_python: bool,
+        rule: &Bound<'_, PyAny>,
+        bound: &BoundRule,
+    ) -> PyResult<RuleEntry> {
+        let py = rule.py();
+        let defaults = rule.getattr(intern!(py, "defaults"))?;
+        let has_defaults = !bound.defaults().is_empty();
+        let default = |name: &str| -> PyResult<Option<Py<PyAny>>> {
+            if !has_defaults || !bound.defaults().iter().any(|(of, _)| **of == *name) {
+                return Ok(None);
+            }
+            Ok(Some(defaults.get_item(name)?.unbind()))
+        };
+        let names = bound.value_names();
+        Ok(RuleEntry {
+            id: bound.id(),
+            names: names
+                .iter()
+                .map(|name| PyString::intern(py, name).unbind())
+                .collect(),
+            defaults: names
+                .iter()
+                .map(|name| default(name))
+                .collect::<PyResult<_>>()?,
+            endpoint: rule.getattr(intern!(py, "endpoint"))?.unbind(),
+            rule: rule.clone().unbind(),
+            redirect,
+            held,
+            calls_python,
+        })
+    }
+
+    /// Parts with the rule for the map.
+    #[expect(clippy::type_complexity, reason = "taken apart at once")]
+    pub(crate) fn split(self) -> (Rule, (Option<Py<PyAny>>, Vec<Arc<PythonObject>>, bool)) {
+        (self.rule, (self.redirect, self.held, self.calls_python))
+    }
+}

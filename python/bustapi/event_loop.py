@@ -1,0 +1,46 @@
+"""The event loop that coroutine views run on: one per process, on a thread of its own.
+
+uvloop's where it is installed, else asyncio's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ._native import LoopDriver
+
+#: Whether a task can run its first step while it is made.
+HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+#: Whether a task can be given the context that it runs in; without, views are run elsewhere.
+HAS_TASK_CONTEXTS = sys.version_info >= (3, 11)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Make the loop."""
+    try:
+        # Optional: faster where it is installed.
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+
+    return t.cast(asyncio.AbstractEventLoop, uvloop.new_event_loop())
+
+
+def run_in_thread(
+    event_loop: asyncio.AbstractEventLoop, file_descriptor: int, driver: LoopDriver
+) -> None:
+    """Run the loop for as long as the process lives.
+
+    :param file_descriptor: readable when the driver has something to do.
+    """
+
+    def run() -> None:
+        asyncio.set_event_loop(event_loop)
+        event_loop.add_reader(file_descriptor, driver.drain)
+        event_loop.run_forever()
+
+    threading.Thread(target=run, name="bustapi-loop", daemon=True).start()
