@@ -42,8 +42,7 @@ pub(crate) fn protocol(config: &Config) -> http1::Builder {
         .header_read_timeout(None)
         .max_header_size(config.max_head_size)
         .max_buf_size((config.max_head_size * 2).max(MIN_BUFFER))
-        // A client may end its side after its request and still read the answer.
-        .half_close(true);
+        .half_close(config.half_close);
     if config.max_headers != HYPER_MAX_HEADERS {
         builder.max_headers(config.max_headers);
     }

@@ -18,6 +18,7 @@ mod handler;
 mod listener;
 mod server;
 pub mod shutdown;
+mod static_files;
 mod stream;
 mod watch;
 
@@ -31,3 +32,4 @@ pub use fault::{internal_error, log, set_logger};
 pub use handler::{Answer, Handler, Responder, responder};
 pub use listener::{Address, Listener};
 pub use server::Server;
+pub use static_files::{FileError, StaticFiles};

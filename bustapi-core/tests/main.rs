@@ -1,6 +1,8 @@
 //! What the server does, seen through real sockets.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
     clippy::needless_pass_by_value,
     reason = "helpers of tests fail by panicking, and handlers take what they are given"
 )]
@@ -11,5 +13,6 @@ mod executor;
 mod faults;
 mod requests;
 mod sockets;
+mod static_files;
 mod support;
 mod timeouts;

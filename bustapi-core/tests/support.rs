@@ -227,7 +227,7 @@ impl Client {
     /// What comes until the server closes; a reset counts as closing.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        let mut piece = [0; 65536];
+        let mut piece = [0; 16384];
         loop {
             match self.reader.read(&mut piece) {
                 Ok(0) => return rest,
