@@ -21,7 +21,7 @@ from werkzeug.serving import is_running_from_reloader
 from werkzeug.wsgi import get_host
 
 from . import app_discovery, cli, development, plan
-from . import typing as ft  # noqa: F401 Flask's module has it
+from . import typing as ft  # noqa: F401 # pyright: ignore[reportUnusedImport] as in Flask
 from .asgi import AsgiApp, mark_single_callable
 from .ctx import AppContext, RequestContext
 from .globals import _cv_app, _cv_request, g, request, session
@@ -210,15 +210,16 @@ class Flask(App):
             options["auto_reload"] = self.debug if auto_reload is None else auto_reload
 
         environment = self.jinja_environment(self, **options)
-        environment.globals.update(
-            url_for=self.url_for,
-            get_flashed_messages=get_flashed_messages,
-            config=self.config,
+        names: dict[str, t.Any] = {
+            "url_for": self.url_for,
+            "get_flashed_messages": get_flashed_messages,
+            "config": self.config,
             # Context processors do not reach imported templates; globals do.
-            request=request,
-            session=session,
-            g=g,
-        )
+            "request": request,
+            "session": session,
+            "g": g,
+        }
+        environment.globals.update(names)
         environment.policies["json.dumps_function"] = self.json.dumps
         return environment
 
@@ -259,7 +260,9 @@ class Flask(App):
             request.trusted_hosts = trusted_hosts
 
         # Raises for a host that is not trusted, before anything can match.
-        request.host = get_host(request.environ, request.trusted_hosts)
+        request.host = get_host(  # pyright: ignore[reportAttributeAccessIssue] cached
+            request.environ, request.trusted_hosts
+        )
         subdomain = None
 
         if self.url_map.host_matching:
@@ -459,7 +462,8 @@ class Flask(App):
         if debug is not None:
             self.debug = bool(debug)
 
-        server_host, _, server_port = (self.config.get("SERVER_NAME") or "").partition(":")
+        server_name: str = self.config.get("SERVER_NAME") or ""
+        server_host, _, server_port = server_name.partition(":")
         host = host or server_host or "127.0.0.1"
 
         # 0 lets the system choose a port, so it is as good as any.

@@ -100,12 +100,10 @@ class AsgiApp:
         exchange = _Exchange(loop, receive, send)
         environ = build_environ(scope, io.BufferedReader(exchange.body))
         pump = loop.create_task(exchange.pump())
+        context = contextvars.copy_context()
         call = loop.run_in_executor(
             self.pool or _shared_pool(),
-            contextvars.copy_context().run,
-            exchange.run,
-            self.application,
-            environ,
+            lambda: context.run(lambda: exchange.run(self.application, environ)),
         )
 
         try:

@@ -118,7 +118,9 @@ class FlaskGroup(AppGroup):
 
         self._loaded_plugin_commands = True
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(  # pyright: ignore[reportIncompatibleMethodOverride] Flask's names
+        self, ctx: click.Context, name: str
+    ) -> click.Command | None:
         """A command of this group or of a package; or of the application, which is loaded."""
         self._load_plugin_commands()
         command = super().get_command(ctx, name)
@@ -196,7 +198,7 @@ class _BustAPIGroup(FlaskGroup):
         return super().parse_args(ctx, args)
 
 
-def show_server_banner(debug: bool, app_import_path: str | None) -> None:
+def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
     """Say what is about to be served; not again in the process that a reloader starts."""
     if is_running_from_reloader():
         return

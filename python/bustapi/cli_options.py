@@ -63,7 +63,7 @@ def _env_file_callback(ctx: click.Context, param: click.Option, value: str | Non
     if value is not None:
         try:
             # Optional: only these files need it.
-            import dotenv  # noqa: F401
+            import dotenv  # noqa: F401 # pyright: ignore[reportUnusedImport]
         except ImportError:
             raise click.BadParameter(
                 "python-dotenv must be installed to load an env file.",
@@ -174,12 +174,12 @@ class CertParamType(click.ParamType):  # type: ignore[type-arg] # not generic be
         try:
             return self.path_type(value, param, ctx)
         except click.BadParameter:
-            name = click.STRING(value, param, ctx).lower()
+            name = str(value).lower()
 
             if name == "adhoc":
                 try:
                     # Optional: only Werkzeug's made-up certificates need it.
-                    import cryptography  # noqa: F401
+                    import cryptography  # noqa: F401 # pyright: ignore[reportUnusedImport]
                 except ImportError:
                     raise click.BadParameter(
                         "Using ad-hoc certificates requires the cryptography library.",

@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
     from os import PathLike
     from types import ModuleType
 
-_OWN = __package__
+_OWN = "bustapi"
 _ALIAS = "flask"
 
 #: Flask's modules; those of this package that Flask does not have get an alias when imported.

@@ -54,10 +54,11 @@ if t.TYPE_CHECKING:  # pragma: no cover
     from . import typing as ft
     from .app import Flask
     from .config import Config
+    from .ctx import RequestContext
     from .json.provider import JSONProvider
     from .request import Request
     from .response import Response
-    from .sessions import SessionInterface
+    from .sessions import SessionInterface, SessionMixin
 
 # Stands for "no argument given" where `None` is a meaningful argument.
 _sentinel = object()
@@ -273,7 +274,7 @@ class Lifecycle:
 
     def process_response(self, response: Response) -> Response:
         """Run the functions that come after the view, then save the session."""
-        ctx = request_ctx._get_current_object()
+        ctx: RequestContext = t.cast("t.Any", request_ctx)._get_current_object()
 
         for after in ctx._after_request_functions:
             response = self.ensure_sync(after)(response)
@@ -283,8 +284,10 @@ class Lifecycle:
                 for after in reversed(self.after_request_funcs[scope]):
                     response = self.ensure_sync(after)(response)
 
-        if not self.session_interface.is_null_session(ctx._session):
-            self.session_interface.save_session(t.cast("Flask", self), ctx._session, response)
+        session = t.cast("SessionMixin", ctx._session)
+
+        if not self.session_interface.is_null_session(session):
+            self.session_interface.save_session(t.cast("Flask", self), session, response)
 
         return response
 
@@ -473,13 +476,13 @@ def _split_return_value(rv: t.Any) -> tuple[t.Any, t.Any, t.Any]:
     if not isinstance(rv, tuple):
         return rv, None, None
 
-    if len(rv) == 3:
-        return rv[0], rv[1], rv[2]
+    parts: list[t.Any] = [*rv]
 
-    if len(rv) != 2:
+    if len(parts) == 3:
+        return parts[0], parts[1], parts[2]
+
+    if len(parts) != 2:
         raise TypeError(_WRONG_TUPLE)
 
-    if isinstance(rv[1], (Headers, dict, tuple, list)):
-        return rv[0], None, rv[1]
-
-    return rv[0], rv[1], None
+    is_headers = isinstance(parts[1], (Headers, dict, tuple, list))
+    return (parts[0], None, parts[1]) if is_headers else (parts[0], parts[1], None)

@@ -100,7 +100,9 @@ class FlaskClient(Client):
         }
 
     @contextmanager
-    def session_transaction(self, *args: t.Any, **kwargs: t.Any) -> t.Iterator[SessionMixin]:
+    def session_transaction(
+        self, *args: t.Any, **kwargs: t.Any
+    ) -> t.Generator[SessionMixin, None, None]:
         """Open the session that the next request will have, and save it at the end.
 
         :param args: the request that the session is opened for; see `EnvironBuilder`.

@@ -276,7 +276,7 @@ class App(Scaffold, Lifecycle):
             )
 
         all_methods = {method.upper() for method in methods}
-        required_methods = set(getattr(view_func, "required_methods", ()))
+        required_methods: set[str] = set(getattr(view_func, "required_methods", ()))
 
         if provide_automatic_options is None:
             provide_automatic_options = getattr(view_func, "provide_automatic_options", None)

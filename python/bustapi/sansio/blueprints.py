@@ -292,13 +292,16 @@ class Blueprint(Scaffold):
 
         app.view_functions.update(self.view_functions)
 
-        hooks: tuple[tuple[t.Any, t.Any], ...] = (
-            (self.before_request_funcs, app.before_request_funcs),
-            (self.after_request_funcs, app.after_request_funcs),
-            (self.teardown_request_funcs, app.teardown_request_funcs),
-            (self.url_default_functions, app.url_default_functions),
-            (self.url_value_preprocessors, app.url_value_preprocessors),
-            (self.template_context_processors, app.template_context_processors),
+        hooks: list[tuple[dict[t.Any, list[t.Any]], ...]] = t.cast(
+            "t.Any",
+            [
+                (self.before_request_funcs, app.before_request_funcs),
+                (self.after_request_funcs, app.after_request_funcs),
+                (self.teardown_request_funcs, app.teardown_request_funcs),
+                (self.url_default_functions, app.url_default_functions),
+                (self.url_value_preprocessors, app.url_value_preprocessors),
+                (self.template_context_processors, app.template_context_processors),
+            ],
         )
 
         for own, of_app in hooks:

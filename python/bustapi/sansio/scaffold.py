@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from werkzeug.exceptions import default_exceptions as default_exceptions
 
-from .. import typing as ft  # noqa: F401 Flask has it here
+from .. import typing as ft  # noqa: F401 # pyright: ignore[reportUnusedImport] as in Flask
 from ..helpers import get_root_path as get_root_path
 from ..package_location import find_package as find_package
 from ..scaffold import F as F
