@@ -156,6 +156,11 @@ pub enum HttpError {
         value: String,
     },
 
+    /// A signed value was not signed here, is too old, or was changed; 400. Neither the value nor
+    /// what is wrong with it is told, as that would help to forge one.
+    #[error("invalid signature")]
+    InvalidSignature,
+
     /// The application offered something other than `type/subtype`; 500.
     #[error("invalid media type `{media_type}`")]
     InvalidMediaType {
@@ -187,6 +192,7 @@ impl HttpError {
         match self {
             Self::MalformedMessage { .. }
             | Self::InvalidUtf8 { .. }
+            | Self::InvalidSignature
             | Self::InvalidBoundary { .. }
             | Self::MalformedMultipart { .. } => StatusCode::BAD_REQUEST,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,

@@ -15,6 +15,7 @@ pub mod query;
 pub mod range;
 mod request;
 mod response;
+pub mod signed_cookie;
 
 pub use body::{Body, BodyError, BodyStream, FileRange};
 pub use error::HttpError;
