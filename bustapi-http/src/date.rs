@@ -109,7 +109,9 @@ impl HttpDate {
     /// ```
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        parse_mail_date(text).map(Self::from_unix)
+        parse_fixdate(text)
+            .or_else(|| parse_mail_date(text))
+            .map(Self::from_unix)
     }
 
     /// The date as a header's value.
@@ -298,6 +300,40 @@ fn parse_zone(text: &str) -> i64 {
         .saturating_mul(hhmm.signum())
 }
 
+/// Reads the form that everybody writes by its positions; `None` for any deviation. What it
+/// reads, [`parse_mail_date`] reads alike, but ten times slower (bench: `http_conditional`).
+fn parse_fixdate(text: &str) -> Option<i64> {
+    let bytes: &[u8; 29] = text.as_bytes().try_into().ok()?;
+    let number = |from: usize, to: usize| {
+        bytes[from..to].iter().try_fold(0_i64, |value, byte| {
+            byte.is_ascii_digit()
+                .then(|| value * 10 + i64::from(byte - b'0'))
+        })
+    };
+    let day_name = &bytes[..3];
+    let month = MONTHS
+        .iter()
+        .position(|name| name.as_bytes() == &bytes[8..11])?;
+    let month = i64::try_from(month + 1).ok()?;
+    let (day, year) = (number(5, 7)?, number(12, 16)?);
+    let (hour, minute, second) = (number(17, 19)?, number(20, 22)?, number(23, 25)?);
+    let valid = day_name.iter().all(u8::is_ascii_alphabetic)
+        && &bytes[3..5] == b", "
+        && bytes[7] == b' '
+        && bytes[11] == b' '
+        && bytes[16] == b' '
+        && bytes[19] == b':'
+        && bytes[22] == b':'
+        && &bytes[25..] == b" GMT"
+        // Years below 100 count as of two digits.
+        && year >= 100
+        && (1..=days_in_month(year, month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    valid.then(|| days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second)
+}
+
 fn parse_mail_date(text: &str) -> Option<i64> {
     let [mut day, mut month, mut year, mut time, mut zone] = split_fields(text)?;
     if day.is_empty() || month.is_empty() || year.is_empty() {
@@ -435,7 +471,8 @@ mod tests {
             let time = UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs());
             let text = httpdate::fmt_http_date(time);
             assert_eq!(HttpDate::from_unix(seconds).to_string(), text);
-            check(&text, seconds);
+            assert_eq!(parse_fixdate(&text), Some(seconds));
+            assert_eq!(parse_mail_date(&text), Some(seconds));
         }
     }
 

@@ -54,11 +54,9 @@ fn split_extension(path: &str) -> (&str, &str) {
     }
 }
 
-fn lookup<'a>(table: &[(&str, &'a str)], key: &str) -> Option<&'a str> {
-    table
-        .iter()
-        .find(|(name, _)| *name == key)
-        .map(|entry| entry.1)
+fn lookup<'a>(table: &[(&str, &'a str)], is_key: impl Fn(&str) -> bool) -> Option<&'a str> {
+    let found = table.iter().find(|(name, _)| is_key(name));
+    found.map(|entry| entry.1)
 }
 
 impl MediaTypes {
@@ -131,13 +129,13 @@ impl MediaTypes {
     pub fn guess(&self, path: &str) -> Guess<'_> {
         let (mut base, mut extension) = split_extension(path);
         let expanded;
-        if let Some(suffix) = lookup(&SUFFIXES, &extension.to_lowercase()) {
+        if let Some(suffix) = lookup(&SUFFIXES, |name| name.eq_ignore_ascii_case(extension)) {
             expanded = format!("{base}{suffix}");
             (base, extension) = split_extension(&expanded);
         }
         let encoding = extension
             .strip_prefix('.')
-            .and_then(|extension| lookup(&ENCODINGS, extension));
+            .and_then(|extension| lookup(&ENCODINGS, |name| name == extension));
         if encoding.is_some() {
             extension = split_extension(base).1;
         }
@@ -168,6 +166,17 @@ impl MediaTypes {
 /// Appends `; charset=utf-8` to the types that are text.
 #[must_use]
 pub fn with_charset(media_type: &str) -> Cow<'_, str> {
+    // What most responses are of is not put together each time.
+    let common = match media_type {
+        "text/html" => "text/html; charset=utf-8",
+        "text/css" => "text/css; charset=utf-8",
+        "text/javascript" => "text/javascript; charset=utf-8",
+        "text/plain" => "text/plain; charset=utf-8",
+        _ => "",
+    };
+    if !common.is_empty() {
+        return Cow::Borrowed(common);
+    }
     if media_type.starts_with("text/")
         || media_type.ends_with("+xml")
         || TYPES_WITH_CHARSET.contains(&media_type)

@@ -35,19 +35,70 @@ impl<'a> Iterator for QueryPairs<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {
-            let piece = match memchr::memchr(b'&', self.rest.as_bytes()) {
-                Some(at) => {
-                    let piece = &self.rest[..at];
-                    self.rest = &self.rest[at + 1..];
-                    piece
-                }
-                None => std::mem::take(&mut self.rest),
-            };
-            if !piece.is_empty() {
-                return Some(decode_pair(piece));
+            let piece = Piece::scan(self.rest.as_bytes());
+            let (text, rest) = self.rest.split_at(piece.end);
+            self.rest = rest.get(1..).unwrap_or_default();
+            if !text.is_empty() {
+                return Some(piece.decode(text));
             }
         }
         None
+    }
+}
+
+/// What one pass over a piece finds. Names and values are short as a rule: a search for each
+/// separator on its own costs several times as much (bench: `http_query`).
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    /// Where the piece ends: at `&` or at the end.
+    end: usize,
+    /// Where its first `=` is.
+    equals: Option<usize>,
+    /// Whether something in the name has to be decoded.
+    name_encoded: bool,
+    /// Whether something in the value has to be decoded.
+    value_encoded: bool,
+}
+
+impl Piece {
+    fn scan(bytes: &[u8]) -> Self {
+        let mut piece = Self {
+            end: bytes.len(),
+            equals: None,
+            name_encoded: false,
+            value_encoded: false,
+        };
+        for (at, &byte) in bytes.iter().enumerate() {
+            match byte {
+                b'&' => {
+                    piece.end = at;
+                    break;
+                }
+                b'=' if piece.equals.is_none() => piece.equals = Some(at),
+                b'%' | b'+' if piece.equals.is_none() => piece.name_encoded = true,
+                b'%' | b'+' => piece.value_encoded = true,
+                _ => {}
+            }
+        }
+        piece
+    }
+
+    fn decode(self, text: &str) -> Pair<'_> {
+        let decode = |text, encoded| {
+            if encoded {
+                percent_decode_plus(text)
+            } else {
+                Cow::Borrowed(text)
+            }
+        };
+        let (name, value) = match self.equals {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, ""),
+        };
+        (
+            decode(name, self.name_encoded),
+            decode(value, self.value_encoded),
+        )
     }
 }
 
@@ -55,8 +106,7 @@ impl FusedIterator for QueryPairs<'_> {}
 
 /// Decodes one non-empty piece between two `&`.
 pub(crate) fn decode_pair(piece: &str) -> Pair<'_> {
-    let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-    (percent_decode_plus(name), percent_decode_plus(value))
+    Piece::scan(piece.as_bytes()).decode(piece)
 }
 
 /// Goes through the pairs of `query`, which comes without its `?`.

@@ -29,25 +29,24 @@ fn hex_digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Decodes the escapes in `run` onto the end of `out`.
-fn decode_run(run: &[u8], out: &mut Vec<u8>) {
+/// Decodes the escapes in `run` onto the end of `out`; with `plus`, a `+` is a space.
+fn decode_run(run: &[u8], plus: bool, out: &mut Vec<u8>) {
     let mut rest = run;
-    while let Some(at) = memchr::memchr(b'%', rest) {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at..];
-        let escaped = match rest {
-            [_, high, low, ..] => hex_digit(*high).zip(hex_digit(*low)),
-            _ => None,
-        };
-        if let Some((high, low)) = escaped {
-            out.push(high << 4 | low);
-            rest = &rest[3..];
-        } else {
-            out.push(b'%');
-            rest = &rest[1..];
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match (byte, tail) {
+            (b'+', _) if plus => out.push(b' '),
+            (b'%', [high, low, after @ ..]) => {
+                if let Some((high, low)) = hex_digit(*high).zip(hex_digit(*low)) {
+                    out.push(high << 4 | low);
+                    rest = after;
+                } else {
+                    out.push(b'%');
+                }
+            }
+            _ => out.push(*byte),
         }
     }
-    out.extend_from_slice(rest);
 }
 
 fn push_text(bytes: &[u8], invalid: Invalid, out: &mut String) {
@@ -72,28 +71,33 @@ fn push_text(bytes: &[u8], invalid: Invalid, out: &mut String) {
     }
 }
 
-fn decode(text: &str, invalid: Invalid) -> Cow<'_, str> {
-    if memchr::memchr(b'%', text.as_bytes()).is_none() {
+fn decode(text: &str, plus: bool, invalid: Invalid) -> Cow<'_, str> {
+    let encoded = |byte: u8| byte == b'%' || (plus && byte == b'+');
+    if !text.bytes().any(encoded) {
         return Cow::Borrowed(text);
     }
+    let mut decoded = Vec::with_capacity(text.len());
+    if text.is_ascii() && matches!(invalid, Invalid::Requote | Invalid::Replace) {
+        // One run; nearly always it is good UTF-8, and then its bytes are the answer.
+        decode_run(text.as_bytes(), plus, &mut decoded);
+        return Cow::Owned(String::from_utf8(decoded).unwrap_or_else(|error| {
+            let mut out = String::with_capacity(text.len());
+            push_text(error.as_bytes(), invalid, &mut out);
+            out
+        }));
+    }
     let mut out = String::with_capacity(text.len());
-    let mut decoded = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let ascii = rest
-            .bytes()
-            .position(|byte| !byte.is_ascii())
-            .unwrap_or(rest.len());
+        let ascii = rest.bytes().position(|byte| !byte.is_ascii());
+        let (run, tail) = rest.split_at(ascii.unwrap_or(rest.len()));
         decoded.clear();
-        decode_run(&rest.as_bytes()[..ascii], &mut decoded);
+        decode_run(run.as_bytes(), plus, &mut decoded);
         push_text(&decoded, invalid, &mut out);
-        rest = &rest[ascii..];
-        let raw = rest
-            .bytes()
-            .position(|byte| byte.is_ascii())
-            .unwrap_or(rest.len());
-        out.push_str(&rest[..raw]);
-        rest = &rest[raw..];
+        let raw = tail.bytes().position(|byte| byte.is_ascii());
+        let (raw, tail) = tail.split_at(raw.unwrap_or(tail.len()));
+        out.push_str(raw);
+        rest = tail;
     }
     Cow::Owned(out)
 }
@@ -107,13 +111,13 @@ fn decode(text: &str, invalid: Invalid) -> Cow<'_, str> {
 /// ```
 #[must_use]
 pub fn percent_decode(text: &str) -> Cow<'_, str> {
-    decode(text, Invalid::Requote)
+    decode(text, false, Invalid::Requote)
 }
 
 /// Decodes escapes as UTF-8; what is not UTF-8 becomes U+FFFD. This is how a path is read.
 #[must_use]
 pub fn percent_decode_lossy(text: &str) -> Cow<'_, str> {
-    decode(text, Invalid::Replace)
+    decode(text, false, Invalid::Replace)
 }
 
 /// Decodes escapes as ASCII (`latin1` false: other bytes become U+FFFD) or as Latin-1; for the
@@ -122,6 +126,7 @@ pub fn percent_decode_lossy(text: &str) -> Cow<'_, str> {
 pub fn percent_decode_latin1(text: &str, latin1: bool) -> Cow<'_, str> {
     decode(
         text,
+        false,
         if latin1 {
             Invalid::Latin1
         } else {
@@ -133,27 +138,17 @@ pub fn percent_decode_latin1(text: &str, latin1: bool) -> Cow<'_, str> {
 /// As [`percent_decode`], and `+` is a space: names and values of queries and forms.
 #[must_use]
 pub fn percent_decode_plus(text: &str) -> Cow<'_, str> {
-    if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
-        return Cow::Borrowed(text);
-    }
-    if memchr::memchr(b'+', text.as_bytes()).is_none() {
-        return percent_decode(text);
-    }
-    let spaced = text.replace('+', " ");
-    match percent_decode(&spaced) {
-        Cow::Owned(decoded) => Cow::Owned(decoded),
-        Cow::Borrowed(_) => Cow::Owned(spaced),
-    }
+    decode(text, true, Invalid::Requote)
 }
 
 /// Decodes escapes to bytes, without looking at what they mean.
 #[must_use]
 pub fn percent_decode_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'%', bytes).is_none() {
+    if !bytes.contains(&b'%') {
         return Cow::Borrowed(bytes);
     }
     let mut out = Vec::with_capacity(bytes.len());
-    decode_run(bytes, &mut out);
+    decode_run(bytes, false, &mut out);
     Cow::Owned(out)
 }
 
