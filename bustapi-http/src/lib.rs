@@ -1,5 +1,4 @@
-//! Messages of HTTP and their syntax.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod body;
