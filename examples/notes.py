@@ -291,8 +291,8 @@ def list_notes() -> list[dict[str, Any]]:
 @api.post("/notes")
 @login_required
 def create() -> tuple[Response, int, dict[str, str]]:
-    fields = {"title": "", "body": "", **read_note_fields()}
-    note = get_note(save_note(**fields))
+    fields = read_note_fields()
+    note = get_note(save_note(fields.get("title", ""), fields.get("body", "")))
     return jsonify(describe(note)), 201, {"Location": url_for(".show", note_id=note["id"])}
 
 
@@ -306,8 +306,8 @@ def show(note_id: int) -> dict[str, Any]:
 @login_required
 def replace(note_id: int) -> dict[str, Any]:
     note = describe(get_note(note_id))
-    fields = {"title": note["title"], "body": note["body"], **read_note_fields()}
-    save_note(**fields, note_id=note_id)
+    fields = read_note_fields()
+    save_note(fields.get("title", note["title"]), fields.get("body", note["body"]), note_id)
     return describe(get_note(note_id))
 
 

@@ -53,12 +53,15 @@ TABLE = """
     json.provider
     globals
     config | routing | exceptions | signals | package_location | version | sansio.__init__
+    event_loop
     typing
     _native
 """
 
 NATIVE = {"request", "response", "routing", "sessions", "json.operations", "json.provider"}
 NATIVE |= {"plan", "server"}
+# Contexts and their proxies are pushed and read for every request.
+NATIVE |= {"ctx", "globals"}
 
 # What changes a mapping.
 _CHANGES = {"clear", "pop", "popitem", "setdefault", "update"}
