@@ -144,3 +144,30 @@ fn write_string(text: &Bound<'_, PyString>, out: &mut String) -> Option<()> {
     out.push('"');
     Some(())
 }
+
+/// As [`dumps`], for session cookies: `None` also for what Flask's serializer would tag, tuples
+/// and objects whose one key looks like a tag.
+pub(crate) fn dumps_untagged(value: &Bound<'_, PyAny>, out: &mut String) -> Option<()> {
+    is_untagged(value, 0).then_some(())?;
+    dumps(value, out)
+}
+
+fn is_untagged(value: &Bound<'_, PyAny>, depth: u32) -> bool {
+    if depth > MAX_DEPTH {
+        return false;
+    }
+    if let Ok(dict) = value.cast_exact::<PyDict>() {
+        let single = dict.len() == 1;
+        return dict.iter().all(|(key, item)| {
+            let is_tag = single
+                && key
+                    .cast_exact::<PyString>()
+                    .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(' ')));
+            !is_tag && is_untagged(&item, depth + 1)
+        });
+    }
+    match value.cast_exact::<PyList>() {
+        Ok(list) => list.iter().all(|item| is_untagged(&item, depth + 1)),
+        Err(_) => !value.is_exact_instance_of::<PyTuple>(),
+    }
+}

@@ -22,6 +22,7 @@ mod request;
 mod response;
 mod routing;
 mod server;
+mod session;
 mod stream;
 mod view;
 
@@ -43,4 +44,6 @@ mod _native {
     use crate::routing::{MapAdapterBase, RuleMap};
     #[pymodule_export]
     use crate::server::{Listener, serve};
+    #[pymodule_export]
+    use crate::session::SessionSigner;
 }

@@ -16,6 +16,8 @@ from datetime import datetime, timezone
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.datastructures import CallbackDict
 
+from ._native import SessionSigner
+from .json.provider import DefaultJSONProvider
 from .json.tag import TaggedJSONSerializer
 
 if t.TYPE_CHECKING:
@@ -175,6 +177,7 @@ class SessionInterface:
 
 
 session_json_serializer = TaggedJSONSerializer()
+_default_tag_count = len(session_json_serializer.order)
 
 
 def _lazy_sha1(string: bytes = b"") -> t.Any:
@@ -215,11 +218,42 @@ class SecureCookieSessionInterface(SessionInterface):
             },
         )
 
+    def _native_signer(self, app: Flask) -> SessionSigner | None:
+        """Make the native signer, which does the same for sessions of plain JSON values.
+
+        ``None`` if there is no secret key, or anything about the format is not the
+        default: then :meth:`get_signing_serializer` decides.
+        """
+        secret_key = app.secret_key
+
+        if not secret_key or not _has_default_format(self, app):
+            return None
+
+        fallbacks: list[str | bytes] = app.config["SECRET_KEY_FALLBACKS"] or []
+        keys = (secret_key, *reversed(fallbacks))
+        known = self.__dict__.get("_signer")
+
+        if known is None or known[0] != keys:
+            key, *older = (k.encode() if isinstance(k, str) else k for k in keys)
+            known = (keys, SessionSigner(key, older, self.salt.encode()))
+            self.__dict__["_signer"] = known
+
+        return t.cast("SessionSigner", known[1])
+
+    def _sign(self, app: Flask, contents: dict[str, t.Any]) -> str:
+        native = self._native_signer(app)
+        value = None if native is None else native.dumps(contents)
+
+        if value is not None:
+            return value
+
+        signer = self.get_signing_serializer(app)
+        assert signer is not None, "A session was opened without a secret key."
+        return t.cast("str", signer.dumps(contents))
+
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the cookie. A missing, old or forged one gives an empty session."""
-        signer = self.get_signing_serializer(app)
-
-        if signer is None:
+        if self._native_signer(app) is None and self.get_signing_serializer(app) is None:
             return None
 
         cookie = request.cookies.get(self.get_cookie_name(app))
@@ -228,6 +262,16 @@ class SecureCookieSessionInterface(SessionInterface):
             return self.session_class()
 
         max_age = int(app.permanent_session_lifetime.total_seconds())
+        native = self._native_signer(app)
+
+        if native is not None and max_age >= 0:
+            plain = native.loads(cookie, max_age)
+
+            if plain is not None:
+                return self.session_class(plain)
+
+        signer = self.get_signing_serializer(app)
+        assert signer is not None, "The app has a secret key."
 
         try:
             return self.session_class(signer.loads(cookie, max_age=max_age))
@@ -260,8 +304,28 @@ class SecureCookieSessionInterface(SessionInterface):
             return
 
         expires = self.get_expiration_time(app, session)
-        signer = self.get_signing_serializer(app)
-        assert signer is not None, "A session was opened without a secret key."
-        value = signer.dumps(dict(session))
+        value = self._sign(app, dict(session))
         response.set_cookie(name, value, expires=expires, **attributes)
         response.vary.add("Cookie")
+
+
+_default_salt = SecureCookieSessionInterface.salt
+_default_get_serializer = SecureCookieSessionInterface.get_signing_serializer
+
+
+def _has_default_format(interface: SecureCookieSessionInterface, app: Flask) -> bool:
+    """Tell whether cookies are made and read as by default, all the way down to JSON."""
+    json = app.json
+    return (
+        interface.salt is _default_salt
+        and interface.digest_method is _lazy_sha1
+        and interface.key_derivation == "hmac"
+        and interface.serializer is session_json_serializer
+        and type(interface).get_signing_serializer is _default_get_serializer
+        and "get_signing_serializer" not in interface.__dict__
+        and len(session_json_serializer.order) == _default_tag_count
+        and type(json) is DefaultJSONProvider
+        and len(json.__dict__) == 1
+        and json.ensure_ascii
+        and json.sort_keys
+    )

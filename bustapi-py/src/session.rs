@@ -1,0 +1,67 @@
+//! Session cookies.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bustapi_http::signed_cookie::TimestampSigner;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::json;
+
+/// How a tagged value begins in Flask's serialization: an object whose one key is the tag.
+const TAG: &[u8] = b"{\" ";
+
+/// Reads and writes sessions as Flask's default interface does, where they hold nothing but
+/// plain JSON values. Everything else is told by `None`, and left to Python.
+#[pyclass(frozen, module = "bustapi._native")]
+pub(crate) struct SessionSigner {
+    signer: TimestampSigner,
+}
+
+#[pymethods]
+impl SessionSigner {
+    /// A signer with a secret key, which also accepts signatures made with older ones.
+    #[new]
+    fn new(key: PyBackedBytes, older_keys: Vec<PyBackedBytes>, salt: PyBackedBytes) -> Self {
+        let older = older_keys.iter().map(|key| &**key);
+        Self {
+            signer: TimestampSigner::new(&key, older, &salt),
+        }
+    }
+
+    /// What a cookie holds; `None` if it is not valid for `max_age` seconds, or not plain.
+    fn loads<'py>(
+        &self,
+        py: Python<'py>,
+        cookie: &str,
+        max_age: u64,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Ok(payload) = self.signer.unsign(cookie, max_age, now()) else {
+            return Ok(None);
+        };
+        if payload.windows(TAG.len()).any(|window| window == TAG) {
+            return Ok(None);
+        }
+        let loads = py
+            .import(intern!(py, "json"))?
+            .getattr(intern!(py, "loads"))?;
+        let value = loads.call1((PyBytes::new(py, &payload),))?;
+        Ok(value.cast_into_exact::<PyDict>().ok())
+    }
+
+    /// The cookie of a session; `None` for values that are not plain.
+    fn dumps(&self, session: &Bound<'_, PyDict>) -> Option<String> {
+        let mut payload = String::with_capacity(64);
+        json::dumps_untagged(session, &mut payload)?;
+        Some(self.signer.sign(payload.as_bytes(), now()))
+    }
+}
+
+/// Seconds since 1970; zero on a clock before that.
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}
