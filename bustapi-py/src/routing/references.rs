@@ -60,7 +60,6 @@ impl References {
             let methods = methods_of(&class)?;
             PyResult::Ok((class.unbind(), methods, name, parameters))
         };
-        let adapter = routing.getattr("MapAdapter")?;
         Ok(Self {
             validation_error: of(&routing, "ValidationError")?,
             to_python: base.getattr("to_python")?.unbind(),
@@ -80,8 +79,8 @@ impl References {
             request_redirect: of(&routing, "RequestRedirect")?,
             websocket_mismatch: of(&routing, "WebsocketMismatch")?,
             urljoin: of(&py.import("urllib.parse")?, "urljoin")?,
-            foreign_match: adapter.getattr("match")?.unbind(),
-            foreign_build: adapter.getattr("build")?.unbind(),
+            foreign_match: of(&own, "_foreign_match")?,
+            foreign_build: of(&own, "_foreign_build")?,
             map_adapter: own.getattr("MapAdapter")?.cast_into::<PyType>()?.unbind(),
             matches_natively: of(&own, "_matches_natively")?,
             builds_natively: of(&own, "_builds_natively")?,

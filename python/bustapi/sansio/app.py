@@ -12,7 +12,6 @@ import typing as t
 from datetime import timedelta
 
 from werkzeug.exceptions import Aborter
-from werkzeug.routing import BuildError, Map, Rule
 from werkzeug.utils import cached_property
 from werkzeug.utils import redirect as _werkzeug_redirect
 
@@ -25,6 +24,7 @@ from ..lifecycle import Lifecycle
 from ..logging import create_logger
 from ..package_location import find_package
 from ..plan import Generation
+from ..routing import BuildError, Map, Rule
 from ..templating import DispatchingJinjaLoader, Environment
 from .scaffold import Scaffold, _endpoint_from_view_func, setupmethod
 

@@ -1,0 +1,354 @@
+"""URL maps: Werkzeug's classes, with matching and building done by the native router.
+
+`Map`, `Rule` and `MapAdapter` are subclasses of Werkzeug's and have all of its API; the other
+names are Werkzeug's own. A map takes rules of Werkzeug's class as well.
+
+Where a subclass overrides how rules are matched or built, the native answers could be others
+than Werkzeug's: the map is then *foreign*, and Werkzeug's implementation answers for it. The
+objects that it needs (the state machine, the rules by endpoint) are therefore kept by every map.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import warnings
+
+from werkzeug.routing import AnyConverter as AnyConverter
+from werkzeug.routing import BaseConverter as BaseConverter
+from werkzeug.routing import BuildError as BuildError
+from werkzeug.routing import EndpointPrefix as EndpointPrefix
+from werkzeug.routing import FloatConverter as FloatConverter
+from werkzeug.routing import IntegerConverter as IntegerConverter
+from werkzeug.routing import Map as _Map
+from werkzeug.routing import MapAdapter as _MapAdapter
+from werkzeug.routing import NoMatch as NoMatch
+from werkzeug.routing import PathConverter as PathConverter
+from werkzeug.routing import RequestAliasRedirect as RequestAliasRedirect
+from werkzeug.routing import RequestPath as RequestPath
+from werkzeug.routing import RequestRedirect as RequestRedirect
+from werkzeug.routing import RoutingException as RoutingException
+from werkzeug.routing import Rule as _Rule
+from werkzeug.routing import RuleFactory as RuleFactory
+from werkzeug.routing import RuleTemplate as RuleTemplate
+from werkzeug.routing import RuleTemplateFactory as RuleTemplateFactory
+from werkzeug.routing import Subdomain as Subdomain
+from werkzeug.routing import Submount as Submount
+from werkzeug.routing import UnicodeConverter as UnicodeConverter
+from werkzeug.routing import UUIDConverter as UUIDConverter
+from werkzeug.routing import ValidationError as ValidationError
+from werkzeug.routing import WebsocketMismatch as WebsocketMismatch
+from werkzeug.routing import parse_converter_args as parse_converter_args
+from werkzeug.wsgi import get_host
+
+from ._native import MapAdapterBase, RuleMap
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.wrappers import Request
+
+#: What the native code takes over from each class. Overriding one of them makes a map foreign.
+_RULE_BEHAVIOUR = (
+    "__eq__",
+    "_build",
+    "_build_unknown",
+    "_compile_builder",
+    "_encode_query_vars",
+    "_parse_rule",
+    "bind",
+    "build",
+    "build_compare_key",
+    "compile",
+    "provides_defaults_for",
+    "refresh",
+    "suitable_for",
+)
+#: Attributes of a rule that the native code reads; properties of these names are overrides too.
+_RULE_STATE = (
+    "_converters",
+    "_parts",
+    "_trace",
+    "alias",
+    "arguments",
+    "build_only",
+    "defaults",
+    "endpoint",
+    "host",
+    "map",
+    "merge_slashes",
+    "methods",
+    "redirect_to",
+    "rule",
+    "strict_slashes",
+    "subdomain",
+    "websocket",
+)
+#: Attributes that Werkzeug, too, reads at each match.
+_READ_WHEN_MATCHING = frozenset({"methods", "redirect_to", "strict_slashes", "websocket"})
+_MAP_BEHAVIOUR = ("__getattribute__", "merge_slashes", "update")
+_MATCH_BEHAVIOUR = (
+    "__getattribute__",
+    "_partial_build",
+    "get_default_redirect",
+    "get_host",
+    "make_alias_redirect_url",
+    "make_redirect_url",
+)
+_BUILD_BEHAVIOUR = ("__getattribute__", "_partial_build", "get_host")
+_ADAPTER_STATE = (
+    "map",
+    "server_name",
+    "script_name",
+    "subdomain",
+    "url_scheme",
+    "path_info",
+    "default_method",
+    "query_args",
+    "websocket",
+)
+_OPTIONS = frozenset(
+    {
+        "default_subdomain",
+        "host_matching",
+        "redirect_defaults",
+        "sort_key",
+        "sort_parameters",
+    }
+)
+#: Names that Python takes for no parameter of a function.
+_RESERVED_NAMES = frozenset({"None", "True", "False", "__debug__"})
+
+
+#: Werkzeug's implementations, for foreign maps.
+_foreign_match = _MapAdapter.match
+_foreign_build = _MapAdapter.build
+
+
+def _inherits(cls: type[t.Any], base: type[t.Any], names: t.Iterable[str]) -> bool:
+    """Whether `cls` has of all `names` what `base` has."""
+    missing = object()
+    return all(getattr(cls, name, missing) is getattr(base, name, missing) for name in names)
+
+
+def _is_plain_rule(cls: type[_Rule]) -> bool:
+    base = Rule if issubclass(cls, Rule) else _Rule
+    return _inherits(cls, base, (*_RULE_BEHAVIOUR, *_RULE_STATE, "__getattribute__"))
+
+
+def _matches_natively(cls: type[MapAdapter]) -> bool:
+    """Whether a subclass of `MapAdapter` leaves to it all that matching is made of."""
+    return _inherits(cls, MapAdapter, ("build", *_MATCH_BEHAVIOUR, *_ADAPTER_STATE))
+
+
+def _builds_natively(cls: type[MapAdapter]) -> bool:
+    """Whether a subclass of `MapAdapter` leaves to it all that building is made of."""
+    return _inherits(cls, MapAdapter, (*_BUILD_BEHAVIOUR, *_ADAPTER_STATE))
+
+
+class Rule(_Rule):
+    """One URL pattern, its endpoint and its options.
+
+    Takes the arguments of `werkzeug.routing.Rule`. Attributes may be assigned after the rule
+    was added to a map; where they are changed in place (``rule.methods.add(...)``), call
+    `refresh`.
+
+    :raises ValueError: the rule string does not begin with a slash, or ``methods`` that a
+        WebSocket cannot have.
+    :raises TypeError: ``methods`` is a string.
+    """
+
+    #: The map that has read this rule's attributes.
+    _reader: Map | None = None
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+        reader = self._reader
+
+        if reader is not None and name != "_reader":
+            if name in _READ_WHEN_MATCHING:
+                reader._forget()
+            elif name in _RULE_STATE or name in _RULE_BEHAVIOUR:
+                # Werkzeug has used the old value when the rule was added, and uses the new
+                # one elsewhere.
+                reader._make_foreign()
+
+    def refresh(self) -> None:
+        """Read the rule's attributes again, after they were changed in place."""
+        reader, parts = self._reader, self._parts
+        self._reader = None
+        super().refresh()
+        self._reader = reader
+
+        if reader is not None:
+            # Werkzeug goes on matching by the parts that the rule had when it was added.
+            if self._parts == parts:
+                reader._forget()
+            else:
+                reader._make_foreign()
+
+    def _compile_builder(self, append_unknown: bool = True) -> t.Callable[..., tuple[str, str]]:
+        # Werkzeug writes a function for each rule, twice, and that is most of what adding a
+        # rule costs. The router needs none; where a name might be refused or a default is
+        # turned into text, it has to be written here and now.
+        defaults = {} if self.defaults is None else self.defaults
+        variables = [name for is_variable, name in self._trace if is_variable]
+        names = {*variables, *defaults}
+
+        if len(names) < len(variables) + len(defaults) or names & _RESERVED_NAMES:
+            return super()._compile_builder(append_unknown)
+
+        compile_builder = super()._compile_builder
+
+        def build(rule: Rule, /, **values: t.Any) -> tuple[str, str]:
+            return compile_builder(append_unknown)(rule, **values)
+
+        return build
+
+
+class MapAdapter(MapAdapterBase, _MapAdapter):
+    """A `Map` bound to the place where its application is reached."""
+
+    def __getstate__(self) -> dict[str, t.Any]:
+        own = {name: getattr(self, name) for name in _ADAPTER_STATE}
+        return {**self.__dict__, **own}
+
+    def __setstate__(self, state: dict[str, t.Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+class Map(RuleMap, _Map):
+    """All rules of an application, and the options they share.
+
+    Takes the arguments of `werkzeug.routing.Map`. Rules and converters can be added at any
+    time, also while requests are matched.
+    """
+
+    converters: dict[str, type[BaseConverter]]
+    _rules_by_endpoint: dict[t.Any, list[_Rule]]
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+
+        if name in _OPTIONS:
+            self._set_option(name, value)
+        elif name in ("merge_slashes", "_matcher"):
+            self._set_option("merge_slashes", self.merge_slashes)
+
+    def add(self, rulefactory: RuleFactory) -> None:
+        """Add the rules of `rulefactory`, which may be a `Rule`.
+
+        :raises RuntimeError: a rule is bound to another map.
+        :raises ValueError: a rule string is malformed.
+        :raises LookupError: a rule names a converter that the map does not have.
+        """
+        plain_map = type(self) is Map or _inherits(type(self), Map, _MAP_BEHAVIOUR)
+
+        for rule in rulefactory.get_rules(self):
+            rule.bind(self)
+
+            if not rule.build_only:
+                self._matcher.add(rule)
+
+            self._rules_by_endpoint.setdefault(rule.endpoint, []).append(rule)
+            self._remap = True
+            self._take(rule, plain_map and _is_plain_rule(type(rule)))
+
+            if isinstance(rule, Rule):
+                rule._reader = self
+
+    def bind_to_environ(
+        self,
+        environ: WSGIEnvironment | Request,
+        server_name: str | None = None,
+        subdomain: str | None = None,
+    ) -> MapAdapter:
+        """Bind the map to the request of a WSGI environment, or of a request object.
+
+        :param server_name: name of the server, with the port unless it is the scheme's own;
+            the rest of the request's host becomes the subdomain. The request's own host if
+            ``None``.
+        :param subdomain: takes the place of the one found so.
+        :raises werkzeug.exceptions.BadHost: the server name is none.
+        """
+        env: WSGIEnvironment = getattr(environ, "environ", environ)
+        assert isinstance(env, dict), f"{type(environ).__name__!r} is no WSGI environment, a dict."
+        scheme: str = env["wsgi.url_scheme"]
+        own_name = get_host(env).lower()
+
+        if _is_websocket_request(env):
+            scheme = "wss" if scheme == "https" else "ws"
+
+        if server_name is None:
+            server_name = own_name
+        else:
+            server_name = server_name.lower()
+            standard_port = ":80" if scheme in ("http", "ws") else ":443"
+
+            if scheme in ("http", "ws", "https", "wss"):
+                server_name = server_name.removesuffix(standard_port)
+
+        if subdomain is None and not self.host_matching:
+            subdomain = _find_subdomain(own_name, server_name)
+
+        return RuleMap.bind(
+            self,
+            server_name,
+            _decode(env.get("SCRIPT_NAME")),
+            subdomain,
+            scheme,
+            env["REQUEST_METHOD"],
+            _decode(env.get("PATH_INFO")),
+            _decode(env.get("QUERY_STRING")),
+        )
+
+    def __getstate__(self) -> dict[str, t.Any]:
+        return {**self.__dict__, "_taken_rules": self._taken_rules()}
+
+    def __setstate__(self, state: dict[str, t.Any]) -> None:
+        rules = state.pop("_taken_rules")
+
+        for name, value in state.items():
+            setattr(self, name, value)
+
+        plain_map = _inherits(type(self), Map, _MAP_BEHAVIOUR)
+
+        for rule in rules:
+            self._take(rule, plain_map and _is_plain_rule(type(rule)))
+
+
+def _is_websocket_request(env: WSGIEnvironment) -> bool:
+    if "HTTP_UPGRADE" not in env:
+        return False
+
+    connection = env.get("HTTP_CONNECTION", "").lower().split(",")
+    upgrade = any(option.strip() == "upgrade" for option in connection)
+    return upgrade and env["HTTP_UPGRADE"].lower() == "websocket"
+
+
+def _find_subdomain(own_name: str, server_name: str) -> str:
+    """The part of the request's host in front of the server's name."""
+    if own_name == server_name:
+        return ""
+
+    own_labels = own_name.split(".")
+    labels = server_name.split(".")
+    offset = -len(labels)
+
+    if own_labels[offset:] != labels:
+        warnings.warn(
+            f"Current server name {own_name!r} doesn't match configured"
+            f" server name {server_name!r}",
+            stacklevel=3,
+        )
+        # No rule has it, so everything is not found.
+        return "<invalid>"
+
+    return ".".join(filter(None, own_labels[:offset]))
+
+
+def _decode(text: str | None) -> str | None:
+    """Text of a WSGI environment, whose characters stand for bytes."""
+    if text is None or text.isascii():
+        return text
+
+    return text.encode("latin1").decode(errors="replace")
