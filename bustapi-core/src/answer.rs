@@ -5,7 +5,7 @@
 //! the server's own word on framing replaces the handler's wherever they differ.
 
 use bustapi_http::{Body, Response};
-use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 
 use crate::fault;
@@ -28,11 +28,13 @@ pub(crate) fn make_sendable(response: &mut Response, is_head: bool) {
         response.headers_mut().remove(TRANSFER_ENCODING);
         return;
     }
-    let headers = response.headers_mut();
-    if headers.contains_key(TRANSFER_ENCODING) {
-        // Codings are the connection's; the handler's body is not coded.
-        headers.remove(TRANSFER_ENCODING);
+    // One look at a few names is cheaper than two look-ups by hash.
+    let frames = |name: &HeaderName| *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING;
+    if !response.headers().keys().any(frames) {
+        return;
     }
+    // Codings are the connection's; the handler's body is not coded.
+    response.headers_mut().remove(TRANSFER_ENCODING);
     let Some(declared) = response.headers().get(CONTENT_LENGTH) else {
         return;
     };

@@ -13,8 +13,9 @@
 //! control characters, folded lines, versions). On a fault it names the byte from which nothing
 //! may reach hyper; requests before that byte are answered as if nothing followed.
 
-use std::io::BufRead;
 use std::mem::take;
+
+use memchr::memchr_iter;
 
 /// Empty lines let pass before a request line; RFC 9112 section 2.2 asks for one at least.
 const MAX_BLANK_LINES: u8 = 4;
@@ -98,19 +99,10 @@ impl Guard {
         while at < bytes.len() {
             let rest = &bytes[at..];
             at += match self.place {
-                Place::Head | Place::Trailers => {
-                    let Some(length) = line_length(rest) else {
-                        self.line.extend_from_slice(rest);
-                        return Ok(());
-                    };
-                    let in_head = self.place == Place::Head;
-                    self.take_line(&rest[..length]).map_err(|fault| Refusal {
-                        allowed: at,
-                        in_head,
-                        fault,
-                    })?;
-                    length
-                }
+                Place::Head | Place::Trailers => self.take_lines(rest).map_err(|mut refusal| {
+                    refusal.allowed += at;
+                    refusal
+                })?,
                 Place::Body(left) => self.skip(left, rest.len(), Place::Body, Place::Head),
                 Place::ChunkBytes(left) => {
                     self.skip(left, rest.len(), Place::ChunkBytes, Place::ChunkEnd)
@@ -150,7 +142,28 @@ impl Guard {
         skipped
     }
 
+    /// Takes lines until something else follows; how many bytes that were.
+    fn take_lines(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+        let mut start = 0;
+        for line_feed in memchr_iter(b'\n', bytes) {
+            let in_head = self.place == Place::Head;
+            self.take_line(&bytes[start..=line_feed])
+                .map_err(|fault| Refusal {
+                    allowed: start,
+                    in_head,
+                    fault,
+                })?;
+            start = line_feed + 1;
+            if !matches!(self.place, Place::Head | Place::Trailers) {
+                return Ok(start);
+            }
+        }
+        self.line.extend_from_slice(&bytes[start..]);
+        Ok(bytes.len())
+    }
+
     /// Takes the rest of a line, up to and with its LF.
+    #[inline]
     fn take_line(&mut self, end: &[u8]) -> Result<(), Fault> {
         if self.line.is_empty() {
             return self.take_whole_line(end);
@@ -160,6 +173,7 @@ impl Guard {
         self.take_whole_line(&line)
     }
 
+    #[inline]
     fn take_whole_line(&mut self, line: &[u8]) -> Result<(), Fault> {
         let text = line.strip_suffix(b"\r\n").ok_or(Fault::BareLineFeed)?;
         if self.place == Place::Trailers {
@@ -204,6 +218,7 @@ impl Head {
         Ok(())
     }
 
+    #[inline]
     fn take_field(&mut self, line: &[u8]) -> Result<(), Fault> {
         // A name with white space behind it is no token, which hyper refuses.
         match line[0] | 0x20 {
@@ -251,14 +266,6 @@ impl Head {
     }
 }
 
-/// The length of the first line with its LF; `None` where there is no LF.
-fn line_length(bytes: &[u8]) -> Option<usize> {
-    let mut reader = bytes;
-    // The standard library's way to the C library's `memchr`; a slice cannot fail.
-    let length = reader.skip_until(b'\n').ok()?;
-    (length > 0 && bytes[length - 1] == b'\n').then_some(length)
-}
-
 /// The value of the field on `line` without white space around it, if `name` is its name.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = line.split_at_checked(name.len())?;
@@ -276,30 +283,45 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     })
 }
 
-/// Whether `value` is a host and possibly a port (RFC 3986 section 3.2.2). The list of
-/// characters keeps markup and paths out of URLs made from it.
+/// The bytes of a registered name or an IPv4 address. The list keeps markup and paths out of
+/// URLs made from the host.
+const IN_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*'
+            )
+            || matches!(byte, b'+' | b',' | b';' | b'=');
+        byte += 1;
+    }
+    table
+};
+
+/// Whether `value` is a host and possibly a port (RFC 3986 section 3.2.2).
 fn is_host(value: &[u8]) -> bool {
-    let (host, port) = match value.iter().rposition(|byte| matches!(byte, b':' | b']')) {
-        Some(colon) if value[colon] == b':' => (&value[..colon], &value[colon + 1..]),
-        _ => (value, &[][..]),
+    let in_host = |byte: &u8| IN_HOST[usize::from(*byte)];
+    let host_end = match value.strip_prefix(b"[") {
+        None => value.iter().position(|byte| !in_host(byte)),
+        Some(literal) => {
+            let in_literal = |byte: &u8| in_host(byte) || *byte == b':';
+            match literal.iter().position(|byte| !in_literal(byte)) {
+                Some(end) if end > 0 && literal[end] == b']' => Some(end + 2),
+                _ => return false,
+            }
+        }
     };
-    if !port.iter().all(u8::is_ascii_digit) {
-        return false;
+    match host_end {
+        None => !value.is_empty(),
+        Some(0) => false,
+        Some(end) => match &value[end..] {
+            [] => true,
+            [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+            _ => false,
+        },
     }
-    if let Some(literal) = host.strip_prefix(b"[") {
-        return literal.strip_suffix(b"]").is_some_and(|address| {
-            !address.is_empty()
-                && address
-                    .iter()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.' | b'%'))
-        });
-    }
-    !host.is_empty()
-        && host.iter().all(|byte| {
-            byte.is_ascii_alphanumeric()
-                || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&')
-                || matches!(byte, b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
-        })
 }
 
 /// One byte of a chunk's framing; `None` where it may not stand there.
