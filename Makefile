@@ -21,7 +21,7 @@ CRATES := bustapi-router bustapi-http bustapi-core bustapi-py
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find $(CRATES) -name '*.rs' -o -name 'Cargo.toml')
 PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
 
-.PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-python types deps \
+.PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-python types types-native deps \
         test-rust test-python test-python-fast conformance conformance-short differential \
         bench bench-server bench-peers fuzz fuzz-build load docs docs-rust docs-guide \
         ci msrv wheel clean help
@@ -90,6 +90,10 @@ lint-python: $(VENV)/.tools
 types: $(VENV)/.tools
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pyright
+
+# The stub of the extension against the extension itself.
+types-native: setup
+	$(PY) -m mypy.stubtest bustapi._native
 
 deps: $(VENV)/.tools
 	$(PY) scripts/check_imports.py

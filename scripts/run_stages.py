@@ -37,6 +37,7 @@ STAGES = (
     Stage("types", needs=TOOLS),
     Stage("deps", needs=TOOLS),
     Stage(SETUP, needs=TOOLS),
+    Stage("types-native", needs=SETUP),
     Stage("test-python", needs=SETUP),
     Stage("conformance-short", needs=SETUP),
     Stage("docs-rust", needs=TOOLS),

@@ -1,0 +1,224 @@
+"""What the extension holds. `make types-native` compares this file with it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar, Token
+from typing import Any, final, type_check_only
+
+from _typeshed import OptExcInfo
+from _typeshed.wsgi import WSGIEnvironment
+from typing_extensions import Self, disjoint_base
+from werkzeug.routing import Map as _WerkzeugMap
+from werkzeug.routing import MapAdapter as _WerkzeugMapAdapter
+from werkzeug.routing import Rule as _WerkzeugRule
+
+from . import typing as ft
+from .app import Flask
+from .ctx import AppContext, RequestContext, _AppCtxGlobals
+from .request import Request
+from .routing import MapAdapter
+from .sessions import SessionMixin
+
+__all__ = [
+    "AppContextBase",
+    "Generation",
+    "Listener",
+    "MapAdapterBase",
+    "RawBody",
+    "RawRequest",
+    "RequestContextBase",
+    "RuleMap",
+    "SessionSigner",
+    "StartResponse",
+    "make_proxy",
+    "serve",
+]
+
+# ------------------------------------------------------------------ server
+
+@final
+class Listener:
+    """A bound socket, made before processes fork and used by one of them.
+
+    :raises OSError: the address is in use, not permitted or not known.
+    """
+
+    def __new__(
+        cls,
+        host: str,
+        port: int,
+        *,
+        path: str | None = None,
+        backlog: int = 2048,
+        shared: bool = False,
+    ) -> Self: ...
+    def duplicate(self) -> Listener:
+        """A second handle on the same socket, for another process."""
+
+    def address(self) -> tuple[str, int | None]:
+        """Host and port bound to, or the Unix socket's path and ``None``."""
+
+def serve(
+    app: Flask,
+    listener: Listener,
+    *,
+    signals: bool = True,
+    threads: int = 40,
+    drain_timeout: float = 30.0,
+) -> None:
+    """Serve `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
+
+    :param signals: whether the server reacts to them; if not, it serves until the process ends.
+    :param threads: most threads for views that take long.
+    :param drain_timeout: seconds that open requests may go on after a stop was asked for; zero
+        for as long as they take.
+    :raises OSError: the listener cannot be used.
+    """
+
+@final
+class RawRequest:
+    """A request as it came from the wire; see :class:`bustapi.typing.RawRequest`."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def server(self) -> tuple[str, int | None]: ...
+    @property
+    def root_path(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def query_string(self) -> bytes: ...
+    @property
+    def remote_addr(self) -> str | None: ...
+    @property
+    def input(self) -> RawBody: ...
+    def headers(self) -> list[tuple[str, str]]: ...
+    def environ(self) -> WSGIEnvironment: ...
+
+@final
+class RawBody:
+    """A request's body, read as ``wsgi.input``. Reading waits for the client."""
+
+    def read(self, size: int | None = None, /) -> bytes: ...
+    def readline(self, size: int | None = None, /) -> bytes: ...
+    def readlines(self, hint: int | None = None, /) -> list[bytes]: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+
+@final
+class StartResponse:
+    """WSGI's ``start_response``: keeps what it is called with."""
+
+    def __call__(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: OptExcInfo | None = None,
+    ) -> Any: ...
+    def write(self, data: bytes) -> None: ...
+
+@type_check_only
+class LoopDriver:
+    """Runs coroutine views on the event loop; the server makes the only one."""
+
+    def drain(self) -> None:
+        """Take the first steps of the calls that wait. Called on the loop."""
+
+# ------------------------------------------------------------------ application
+
+@final
+class Generation:
+    """Counts the assignments to an application's attributes, which make its plans old."""
+
+    def __new__(cls) -> Self: ...
+    def advance(self) -> None: ...
+
+@disjoint_base
+class AppContextBase:
+    """What an app context holds. The server makes one without calling ``__init__``."""
+
+    app: Flask
+    g: _AppCtxGlobals
+    url_adapter: _WerkzeugMapAdapter | None
+    _cv_tokens: list[Token[AppContext]]
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+
+@disjoint_base
+class RequestContextBase:
+    """What a request context holds. The server makes one without calling ``__init__``."""
+
+    app: Flask
+    request: Request
+    url_adapter: _WerkzeugMapAdapter | None
+    flashes: list[tuple[str, str]] | None
+    _session: SessionMixin | None
+    _after_request_functions: list[ft.AfterRequestCallable[Any]]
+    _cv_tokens: list[tuple[Token[RequestContext], AppContext | None]]
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+
+def make_proxy(variable: ContextVar[Any], attribute: str | None, unbound_message: str) -> Any:
+    """Make a proxy for what `variable` holds, or for an attribute of that.
+
+    :param unbound_message: text of the `RuntimeError` raised on use while it holds nothing.
+    """
+
+@final
+class SessionSigner:
+    """Reads and writes session cookies that hold nothing but plain JSON values."""
+
+    def __new__(cls, key: bytes, older_keys: Iterable[bytes], salt: bytes) -> Self: ...
+    def loads(self, cookie: str, max_age: int) -> dict[str, Any] | None:
+        """What a cookie holds; ``None`` if it is not valid for `max_age` seconds, or not plain."""
+
+    def dumps(self, session: dict[str, Any]) -> str | None:
+        """The cookie of a session; ``None`` for values that are not plain."""
+
+# ------------------------------------------------------------------ routing
+# The two classes are joined with Werkzeug's in `bustapi.routing`, and take over some of their
+# methods with Werkzeug's signatures. For a type checker they are subclasses of them.
+
+@disjoint_base
+class MapAdapterBase(_WerkzeugMapAdapter):
+    """Holds what an adapter is bound to; matches and builds natively."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    def build(
+        self,
+        endpoint: Any,
+        values: Mapping[str, Any] | None = None,
+        method: str | None = None,
+        force_external: bool = ...,
+        append_unknown: bool = ...,
+        url_scheme: str | None = None,
+    ) -> str: ...
+
+@disjoint_base
+class RuleMap(_WerkzeugMap):
+    """The rules of a map, as the router has them."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    @property
+    def _is_foreign(self) -> bool:
+        """Whether Werkzeug's own methods match and build, as a rule or the map has its own."""
+
+    def _take(self, rule: _WerkzeugRule, plain: bool) -> None:
+        """Add a rule to the router's; one that is not plain makes the map foreign."""
+
+    def _taken_rules(self) -> list[_WerkzeugRule]: ...
+    def _forget(self) -> None:
+        """Read all rules' attributes anew at the next match."""
+
+    def _make_foreign(self) -> None: ...
+    def _set_option(self, name: str, value: Any) -> None: ...
+    def bind(
+        self,
+        server_name: str,
+        script_name: str | None = None,
+        subdomain: str | None = None,
+        url_scheme: str | None = None,
+        default_method: str | None = None,
+        path_info: str | None = None,
+        query_args: Mapping[str, Any] | str | None = None,
+    ) -> MapAdapter: ...
