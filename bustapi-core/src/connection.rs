@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bustapi_http::{ConnInfo, Request, Response};
+use bustapi_http::{ConnInfo, ReasonPhrase, Request, Response};
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{Method, Uri};
@@ -268,6 +268,11 @@ impl Future for Answering {
             }
         };
         answer::make_sendable(&mut response, self.is_head);
+        if let Some(reason) = response.extensions_mut().remove::<ReasonPhrase>()
+            && let Ok(reason) = hyper::ext::ReasonPhrase::try_from(reason.into_bytes())
+        {
+            response.extensions_mut().insert(reason);
+        }
         if let Some(entry) = &mut self.entry {
             entry.set_status(response.status());
         }

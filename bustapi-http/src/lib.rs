@@ -19,4 +19,4 @@ pub mod signed_cookie;
 pub use body::{Body, BodyError, BodyStream, FileRange};
 pub use error::HttpError;
 pub use request::{ConnInfo, Peer, Request, Scheme};
-pub use response::{Response, text_response};
+pub use response::{ReasonPhrase, Response, text_response};

@@ -30,6 +30,7 @@ use pyo3::types::PyDict;
 use crate::call::{Call, Calls, Job};
 use crate::context_variable::Entered;
 use crate::error;
+use crate::reply::Reply;
 use crate::view::{Begun, Failure, Suspended, report};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -284,8 +285,16 @@ impl LoopDriver {
         Ok(())
     }
 
-    fn answer(&self, py: Python<'_>, responder: Responder, response: Response) {
-        if self.answers.push(responder, response) {
+    fn answer(&self, py: Python<'_>, responder: Responder, reply: Reply) {
+        let mut is_first = false;
+        reply.send(
+            responder,
+            &self.calls.view.streams,
+            |responder, response| {
+                is_first = self.answers.push(responder, response);
+            },
+        );
+        if is_first {
             // Once this turn of the loop is over, so that all its answers are there.
             let flush = Flush(Arc::clone(&self.answers));
             let scheduled = Bound::new(py, flush).and_then(|flush| {
@@ -365,6 +374,6 @@ impl Resumption {
             // The view was cancelled because its client went: nobody is to be told.
             return;
         }
-        self.responder.complete(report(py, answered));
+        report(py, answered).send(self.responder, &calls.view.streams, Responder::complete);
     }
 }

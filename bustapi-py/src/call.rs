@@ -61,8 +61,12 @@ impl Work for Calls {
                     // A client that has gone before its turn is not worked for.
                     Job::Call(call) if call.responder.is_closed() => {}
                     Job::Call(call) => {
-                        let response = self.view.answer(py, call.arrived, &call.endpoint);
-                        call.responder.complete(report(py, response));
+                        let answered = self.view.answer(py, call.arrived, &call.endpoint);
+                        report(py, answered).send(
+                            call.responder,
+                            &self.view.streams,
+                            Responder::complete,
+                        );
                     }
                     Job::Resume(resumption) => resumption.run(py, self),
                 }

@@ -11,6 +11,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use bustapi_http::ReasonPhrase;
+use http::StatusCode;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyType};
@@ -86,7 +88,11 @@ pub(crate) struct Plan {
     has_task_contexts: bool,
     /// `str` and `bytes` become the default response class's responses.
     pub(crate) plain_text: bool,
-    pub(crate) plain_json: bool,
+    plain_json: bool,
+    /// The attributes of the JSON provider: one that is set may change what it writes.
+    json_attributes: Py<PyDict>,
+    /// Werkzeug's names of status codes.
+    status_names: Py<PyDict>,
     /// Responses of the default class are read without calling them.
     pub(crate) lean_response: bool,
     /// The session is opened when it is first asked for.
@@ -166,6 +172,8 @@ impl Plan {
             has_task_contexts: flag("has_task_contexts")?,
             plain_text: flag("plain_text")?,
             plain_json: flag("plain_json")?,
+            json_attributes: dict("json_attributes")?,
+            status_names: dict("status_names")?,
             lean_response: flag("lean_response")?,
             lazy_session: flag("lazy_session")?,
             app_context_class: class("app_context_class")?,
@@ -276,8 +284,32 @@ impl Plan {
             }
     }
 
+    /// Whether the native writer writes what the JSON provider would.
+    pub(crate) fn writes_json(&self, py: Python<'_>) -> bool {
+        // Flask's own sets one attribute, the application.
+        self.plain_json && self.json_attributes.bind(py).len() <= 1 && !self.is_debug(py)
+    }
+
+    /// What a response object made with this status says after the code, if not the usual.
+    ///
+    /// # Errors
+    ///
+    /// What looking it up raises.
+    pub(crate) fn reason_phrase(
+        &self,
+        py: Python<'_>,
+        status: StatusCode,
+    ) -> PyResult<Option<ReasonPhrase>> {
+        let name = self.status_names.bind(py).get_item(status.as_u16())?;
+        let name = match &name {
+            Some(name) => name.cast::<PyString>()?.to_str()?.to_uppercase(),
+            None => "UNKNOWN".to_owned(),
+        };
+        Ok(ReasonPhrase::new(&name).filter(|_| status.canonical_reason() != Some(&name)))
+    }
+
     /// Whether JSON is to be indented for reading, as in debug mode.
-    pub(crate) fn is_debug(&self, py: Python<'_>) -> bool {
+    fn is_debug(&self, py: Python<'_>) -> bool {
         !matches!(
             self.config.bind(py).get_item(intern!(py, "DEBUG")),
             Ok(Some(debug)) if debug.is_truthy().is_ok_and(|debug| !debug)

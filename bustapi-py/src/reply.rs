@@ -1,8 +1,10 @@
 //! What Python answers, as a response.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use bustapi_http::{Body, Response};
+use bustapi_core::Responder;
+use bustapi_core::executor::Place;
+use bustapi_http::{Body, ReasonPhrase, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
@@ -13,7 +15,52 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::plan::Plan;
 use crate::request::RawRequest;
-use crate::stream::{PieceStream, Pieces, Streams};
+use crate::stream::{PieceStream, Pieces, Step, Streams};
+
+/// A response, whose body Python may have yet to begin.
+pub(crate) struct Reply {
+    response: Response,
+    pieces: Option<Arc<Pieces>>,
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self {
+            response,
+            pieces: None,
+        }
+    }
+}
+
+impl Reply {
+    /// Lets the body see the context variables that are current now; others, if it is not
+    /// called, will be current when the body begins.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    pub(crate) fn enter(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(pieces) = &self.pieces {
+            pieces.enter(py)?;
+        }
+        Ok(())
+    }
+
+    /// Has the response delivered: at once, or when the first piece of its body is there.
+    pub(crate) fn send(
+        self,
+        responder: Responder,
+        streams: &Streams,
+        deliver: impl FnOnce(Responder, Response),
+    ) {
+        let Some(pieces) = self.pieces else {
+            deliver(responder, self.response);
+            return;
+        };
+        let step = Step::First(pieces, Box::new(self.response), responder);
+        streams.submit(&Arc::default(), Place::Pool, step);
+    }
+}
 
 /// WSGI's `start_response` (PEP 3333): keeps what it is called with.
 #[pyclass(frozen, module = "bustapi._native")]
@@ -30,8 +77,33 @@ struct Started {
 
 /// Status and header fields of an answer.
 struct Head {
-    status: StatusCode,
+    status: Status,
     headers: HeaderMap,
+}
+
+/// A status, and the phrase that goes with it if that is not the usual one.
+struct Status {
+    code: StatusCode,
+    reason: Option<ReasonPhrase>,
+}
+
+impl Status {
+    /// # Errors
+    ///
+    /// `ValueError` where the line does not begin with a code of three digits, or has
+    /// characters that cannot be sent.
+    fn parse(line: &Bound<'_, PyString>) -> PyResult<Self> {
+        let text = line.to_str()?;
+        let refuse = || PyValueError::new_err(format!("{} is not a status", line.repr_text()));
+        let (code, reason) = text.split_once(' ').unwrap_or((text, ""));
+        let code = StatusCode::from_bytes(code.as_bytes()).map_err(|_| refuse())?;
+        let reason = if code.canonical_reason() == Some(reason) {
+            None
+        } else {
+            Some(ReasonPhrase::new(reason).ok_or_else(refuse)?)
+        };
+        Ok(Self { code, reason })
+    }
 }
 
 impl StartResponse {
@@ -81,14 +153,8 @@ impl StartResponse {
                 "start_response was called twice without exc_info",
             ));
         }
-        let code = status.to_str()?.split(' ').next().unwrap_or_default();
-        let code = code.parse().map_err(|_| {
-            PyValueError::new_err(format!(
-                "the status line `{status}` does not begin with a code"
-            ))
-        })?;
         started.head = Some(Head {
-            status: status_code(code)?,
+            status: Status::parse(status)?,
             headers: header_map(headers)?,
         });
         drop(started);
@@ -99,14 +165,6 @@ impl StartResponse {
     fn write(&self, data: &[u8]) {
         self.lock().written.extend_from_slice(data);
     }
-}
-
-/// # Errors
-///
-/// `ValueError` where the code is not of three digits.
-fn status_code(code: u16) -> PyResult<StatusCode> {
-    StatusCode::from_u16(code)
-        .map_err(|_| PyValueError::new_err(format!("`{code}` is not a status code")))
 }
 
 /// Header pairs from the application.
@@ -198,10 +256,13 @@ fn whole(head: Head, body: Bytes) -> Response {
     respond(head.status, headers, Body::from(body))
 }
 
-fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
+fn respond(status: Status, headers: HeaderMap, body: Body) -> Response {
     let mut response = Response::new(body);
-    *response.status_mut() = status;
+    *response.status_mut() = status.code;
     *response.headers_mut() = headers;
+    if let Some(reason) = status.reason {
+        response.extensions_mut().insert(reason);
+    }
     response
 }
 
@@ -234,21 +295,28 @@ pub(crate) fn from_response(
     if response.getattr(intern!(py, "_on_close"))?.is_truthy()? {
         return Ok(None);
     }
-    let status = status_code(response.getattr(intern!(py, "_status_code"))?.extract()?)?;
+    let status = response.getattr(intern!(py, "_status"))?;
+    let status = Status::parse(status.cast::<PyString>()?)?;
     let headers = response.getattr(intern!(py, "headers"))?;
     let list = headers.getattr(intern!(py, "_list"))?;
-    let mut headers = header_map(list.cast::<PyList>()?)?;
-    // What Werkzeug does to the fields beyond stating the length.
-    if headers.contains_key(LOCATION)
-        || headers.contains_key(CONTENT_LOCATION)
-        || has_no_body(status)
-    {
-        let environ = raw.environ(py)?;
-        let sent = response.call_method1(intern!(py, "get_wsgi_headers"), (environ,))?;
-        let list = sent.getattr(intern!(py, "_list"))?;
-        headers = header_map(list.cast::<PyList>()?)?;
-    }
-    let body = if has_no_body(status) {
+    let headers = match header_map(list.cast::<PyList>()?) {
+        Ok(headers)
+            if !headers.contains_key(LOCATION)
+                && !headers.contains_key(CONTENT_LOCATION)
+                && !has_no_body(status.code) =>
+        {
+            headers
+        }
+        // Beyond stating the length, Werkzeug mends URLs (one may not be sendable before) and
+        // takes fields that some statuses must not have.
+        _ => {
+            let environ = raw.environ(py)?;
+            let sent = response.call_method1(intern!(py, "get_wsgi_headers"), (environ,))?;
+            let list = sent.getattr(intern!(py, "_list"))?;
+            header_map(list.cast::<PyList>()?)?
+        }
+    };
+    let body = if has_no_body(status.code) {
         Bytes::new()
     } else {
         match join(pieces)? {
@@ -269,8 +337,16 @@ pub(crate) fn from_wsgi(
     start: &Bound<'_, StartResponse>,
     iterable: &Bound<'_, PyAny>,
     streams: &Streams,
-) -> PyResult<Response> {
+) -> PyResult<Reply> {
     let py = iterable.py();
+    if iterable.is_exact_instance_of::<PyTuple>()
+        && iterable.len()? == 0
+        && start.get().is_started()
+    {
+        // What Werkzeug returns where there is no body to send.
+        let (head, written) = start.get().take()?;
+        return Ok(whole(head, Bytes::from(written)).into());
+    }
     if let Ok(list) = iterable.cast_exact::<PyList>()
         && start.get().is_started()
         && let Some(body) = join(list)?
@@ -282,9 +358,9 @@ pub(crate) fn from_wsgi(
             written.extend_from_slice(&body);
             Bytes::from(written)
         };
-        return Ok(whole(head, body));
+        return Ok(whole(head, body).into());
     }
-    let pieces = Pieces::new(iterable)?;
+    let pieces = Arc::new(Pieces::new(iterable)?);
     // An application that is a generator itself calls start_response with its first step.
     let step = if start.get().is_started() {
         None
@@ -298,8 +374,13 @@ pub(crate) fn from_wsgi(
         .headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = PieceStream::body(first, pieces, streams.clone(), length);
-    Ok(respond(head.status, head.headers, Body::Stream(body)))
+    // With a piece there already, nothing speaks against sending the head.
+    let waits = first.is_none();
+    let body = PieceStream::body(first, Arc::clone(&pieces), streams.clone(), length);
+    Ok(Reply {
+        response: respond(head.status, head.headers, Body::Stream(body)),
+        pieces: waits.then_some(pieces),
+    })
 }
 
 /// The pieces as one; `None` where one is not bytes.

@@ -3,7 +3,7 @@
 use bustapi_http::{Body, Response};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
@@ -57,7 +57,7 @@ impl Content {
         let is_json =
             value.is_exact_instance_of::<PyDict>() || value.is_exact_instance_of::<PyList>();
         let (body, kind) = if is_json {
-            if !plan.plain_json || plan.is_debug(value.py()) {
+            if !plan.writes_json(value.py()) {
                 return None;
             }
             let mut text = String::with_capacity(128);
@@ -76,12 +76,27 @@ impl Content {
         Some(Self { body, kind, status })
     }
 
-    pub(crate) fn into_response(self) -> Response {
+    /// # Errors
+    ///
+    /// What looking the status up raises.
+    pub(crate) fn into_response(self, plan: &Plan, py: Python<'_>) -> PyResult<Response> {
+        let is_empty = self.body.is_empty();
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
         let media_type = HeaderValue::from_static(self.kind.as_str());
         response.headers_mut().insert(CONTENT_TYPE, media_type);
-        response
+        if is_empty {
+            // hyper states no length in an empty answer to HEAD.
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if self.status != StatusCode::OK
+            && let Some(reason) = plan.reason_phrase(py, self.status)?
+        {
+            response.extensions_mut().insert(reason);
+        }
+        Ok(response)
     }
 
     /// The object that `response_class` would make of it, for hooks to see; `None` where the

@@ -1,17 +1,18 @@
 //! Bodies that Python makes piece by piece.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use bustapi_core::executor::{Executor, Habit, Place, Work};
-use bustapi_http::{BodyError, BodyStream};
+use bustapi_core::{Responder, internal_error};
+use bustapi_http::{BodyError, BodyStream, Response};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyByteArray, PyBytes};
 use tokio::sync::oneshot;
 
 use crate::attach::keep_thread_state;
@@ -24,7 +25,17 @@ pub(crate) struct Pieces {
     /// What `close()` is called on, at the end or when the client leaves (PEP 3333).
     iterable: Py<PyAny>,
     /// One context for all steps, as a generator may set variables in one and reset them in another.
-    context: Py<PyAny>,
+    context: OnceLock<Py<PyAny>>,
+    /// What the first step gave, while nobody has taken it.
+    ahead: Mutex<Ahead>,
+}
+
+#[derive(Default)]
+enum Ahead {
+    #[default]
+    Nothing,
+    Piece(Bytes),
+    End,
 }
 
 impl Pieces {
@@ -32,52 +43,79 @@ impl Pieces {
     ///
     /// Whatever `iter(iterable)` raises.
     pub(crate) fn new(iterable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let py = iterable.py();
-        let context = py
-            .import(intern!(py, "contextvars"))?
-            .call_method0(intern!(py, "copy_context"))?;
         Ok(Self {
             iterator: iterable.try_iter()?.into_any().unbind(),
             iterable: iterable.clone().unbind(),
-            context: context.unbind(),
+            context: OnceLock::new(),
+            ahead: Mutex::default(),
         })
+    }
+
+    /// The context of all steps: a copy of what was current when this was first called.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    pub(crate) fn enter(&self, py: Python<'_>) -> PyResult<&Py<PyAny>> {
+        if let Some(context) = self.context.get() {
+            return Ok(context);
+        }
+        let copy = py
+            .import(intern!(py, "contextvars"))?
+            .call_method0(intern!(py, "copy_context"))?;
+        Ok(self.context.get_or_init(|| copy.unbind()))
     }
 
     /// The next piece that is not empty, `None` at the end.
     pub(crate) fn next(&self, py: Python<'_>) -> PyResult<Option<Bytes>> {
+        let context = self.enter(py)?;
         let next = self.iterator.bind(py).getattr(intern!(py, "__next__"))?;
         loop {
-            let item = match self.context.call_method1(py, intern!(py, "run"), (&next,)) {
+            let item = match context.call_method1(py, intern!(py, "run"), (&next,)) {
                 Ok(item) => item,
                 Err(error) if error.is_instance_of::<pyo3::exceptions::PyStopIteration>(py) => {
                     return Ok(None);
                 }
                 Err(error) => return Err(error),
             };
-            let item = item.bind(py).cast::<PyBytes>().map_err(|_| {
-                PyTypeError::new_err(format!(
+            let item = item.bind(py);
+            let piece = if let Ok(bytes) = item.cast::<PyBytes>() {
+                to_bytes(bytes)
+            } else if let Ok(array) = item.cast::<PyByteArray>() {
+                Bytes::from(array.to_vec())
+            } else {
+                return Err(PyTypeError::new_err(format!(
                     "a response body yields bytes, not {}",
-                    item.bind(py).get_type()
-                ))
-            })?;
-            if !item.as_bytes().is_empty() {
-                return Ok(Some(to_bytes(item)));
+                    item.get_type()
+                )));
+            };
+            if !piece.is_empty() {
+                return Ok(Some(piece));
             }
         }
     }
 
+    /// Takes the first step, and keeps what it gives for the body.
+    fn take_first_step(&self, py: Python<'_>) -> PyResult<()> {
+        let piece = self.next(py)?;
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) =
+            piece.map_or(Ahead::End, Ahead::Piece);
+        Ok(())
+    }
+
+    fn take_ahead(&self) -> Ahead {
+        std::mem::take(&mut *self.ahead.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn close(&self, py: Python<'_>) {
-        let closed = self
-            .iterable
-            .bind(py)
-            .getattr_opt(intern!(py, "close"))
-            .and_then(|close| match close {
-                Some(close) => self
-                    .context
+        let closed = self.enter(py).and_then(|context| {
+            match self.iterable.bind(py).getattr_opt(intern!(py, "close"))? {
+                Some(close) => context
                     .call_method1(py, intern!(py, "run"), (close,))
                     .map(|_| ()),
                 None => Ok(()),
-            });
+            }
+        });
         if let Err(error) = closed {
             error::report(py, error);
         }
@@ -88,6 +126,9 @@ type Piece = Result<Option<Bytes>, BodyError>;
 
 /// A step of a streamed body, run on a thread that may wait.
 pub(crate) enum Step {
+    /// Answers once the first piece is there: a body that fails before is an error, as nothing
+    /// has been sent (PEP 3333, on `start_response`).
+    First(Arc<Pieces>, Box<Response>, Responder),
     Next(Arc<Pieces>, oneshot::Sender<Piece>),
     Close(Arc<Pieces>),
 }
@@ -118,6 +159,15 @@ impl Work for StreamWork {
 impl Step {
     fn run(self, py: Python<'_>) {
         match self {
+            // Dropping the response closes the iterable.
+            Self::First(_, _, responder) if responder.is_closed() => {}
+            Self::First(pieces, response, responder) => match pieces.take_first_step(py) {
+                Ok(()) => responder.complete(*response),
+                Err(error) => {
+                    error::report(py, error);
+                    responder.complete(internal_error());
+                }
+            },
             Self::Next(pieces, sender) => {
                 let piece = pieces.next(py).map_err(|error| {
                     error::report(py, error);
@@ -147,13 +197,13 @@ impl PieceStream {
     /// application has stated it.
     pub(crate) fn body(
         first: Option<Bytes>,
-        pieces: Pieces,
+        pieces: Arc<Pieces>,
         streams: Streams,
         length: Option<u64>,
     ) -> BodyStream {
         Box::pin(Self {
             first,
-            pieces: Arc::new(pieces),
+            pieces,
             waiting: None,
             streams,
             habit: Arc::default(),
@@ -173,6 +223,11 @@ impl HttpBody for PieceStream {
         let this = &mut *self;
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        match this.pieces.take_ahead() {
+            Ahead::Nothing => {}
+            Ahead::Piece(piece) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+            Ahead::End => return Poll::Ready(None),
         }
         let waiting = this.waiting.get_or_insert_with(|| {
             let (sender, receiver) = oneshot::channel();

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bustapi_core::{RequestBody, internal_error};
-use bustapi_http::{Request, Response};
+use bustapi_http::Request;
 use bustapi_router::Match;
 use pyo3::exceptions::{PyBaseException, PyKeyError};
 use pyo3::intern;
@@ -21,7 +21,7 @@ use crate::error;
 use crate::function::Kind;
 use crate::hooks::{self, Scopes};
 use crate::plan::Plan;
-use crate::reply::{StartResponse, from_response, from_wsgi};
+use crate::reply::{Reply, StartResponse, from_response, from_wsgi};
 use crate::request::RawRequest;
 use crate::response::Content;
 use crate::routing::Snapshot;
@@ -44,7 +44,7 @@ pub(crate) struct View {
     /// The map that the server matches by.
     url_map: Py<PyAny>,
     package: Package,
-    streams: Streams,
+    pub(crate) streams: Streams,
     plan: Mutex<Option<Arc<Plan>>>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Suspended {
 
 /// How a request was begun on the event loop's thread.
 pub(crate) enum Begun<'py> {
-    Answered(PyResult<Response>),
+    Answered(PyResult<Reply>),
     /// The view is this coroutine.
     Waits(Box<Suspended>, Bound<'py, PyAny>),
     /// What is to be done about the failure may wait, so it is not for the loop's thread.
@@ -109,7 +109,7 @@ impl View {
         py: Python<'_>,
         arrived: Arrived,
         endpoint: &Endpoint,
-    ) -> PyResult<Response> {
+    ) -> PyResult<Reply> {
         let plan = self.current_plan(py)?;
         let raw = Bound::new(py, RawRequest::new(arrived.request))?;
         if plan.wsgi {
@@ -185,7 +185,7 @@ impl View {
         py: Python<'_>,
         suspended: &Suspended,
         outcome: Result<Bound<'_, PyAny>, Failure>,
-    ) -> PyResult<Response> {
+    ) -> PyResult<Reply> {
         let entered = Entered::again(suspended.variables.bind(py))?;
         let raw = suspended.raw.bind(py).clone();
         let context = suspended.context.bind(py).clone();
@@ -242,7 +242,7 @@ impl View {
         Ok(plan)
     }
 
-    fn call_wsgi(&self, raw: &Bound<'_, RawRequest>) -> PyResult<Response> {
+    fn call_wsgi(&self, raw: &Bound<'_, RawRequest>) -> PyResult<Reply> {
         let py = raw.py();
         let start = Bound::new(py, StartResponse::new())?;
         let environ = raw.get().environ(py)?;
@@ -252,10 +252,10 @@ impl View {
 }
 
 /// An answer, or 500 for an exception that nothing in Python handled.
-pub(crate) fn report(py: Python<'_>, answered: PyResult<Response>) -> Response {
+pub(crate) fn report(py: Python<'_>, answered: PyResult<Reply>) -> Reply {
     answered.unwrap_or_else(|error| {
         error::report(py, error);
-        internal_error()
+        internal_error().into()
     })
 }
 
@@ -313,7 +313,7 @@ impl<'py> Road<'_, 'py> {
     }
 
     /// From what the view returned to the response.
-    fn complete(&self, started: Started<'py>) -> Result<Response, Failure> {
+    fn complete(&self, started: Started<'py>) -> Result<Reply, Failure> {
         match started {
             Started::Responded(response) => self.convert(&response),
             Started::Returned(endpoint, value) | Started::Waits(endpoint, value) => {
@@ -324,7 +324,7 @@ impl<'py> Road<'_, 'py> {
     }
 
     /// Answers a failure, and pops the contexts whatever happened.
-    fn settle(&self, answered: Result<Response, Failure>) -> PyResult<Response> {
+    fn settle(&self, answered: Result<Reply, Failure>) -> PyResult<Reply> {
         let py = self.py();
         let answered = answered.map(|response| (response, None));
         let (answered, error) = match answered.or_else(|failure| self.recover(failure)) {
@@ -333,7 +333,10 @@ impl<'py> Road<'_, 'py> {
             Err(error) => (Err(error.clone_ref(py)), Some(error)),
         };
         self.pop(error)?;
-        answered
+        let answered = answered?;
+        // A body that is made from now on has left the request's context behind.
+        answered.enter(py)?;
+        Ok(answered)
     }
 
     /// Makes the contexts current, opens the session unless it can wait, and routes; `None`
@@ -371,7 +374,8 @@ impl<'py> Road<'_, 'py> {
         AppContextBase::set_token(&app_context, token);
         let token = context_variable::set(package.cv_request.bind(py), &self.context)?;
         RequestContextBase::set_token(&self.context, token);
-        if !self.plan.lazy_session {
+        // Only what is done here can open a session late as if it had been opened now.
+        if !self.plan.lazy_session || self.plan.own_full_dispatch {
             self.context.getattr(intern!(py, "_session"))?;
         }
         if matched.is_some() {
@@ -419,7 +423,7 @@ impl<'py> Road<'_, 'py> {
                 .rule
                 .getattr_opt(intern!(py, "provide_automatic_options"))?
                 .is_some_and(|provides| provides.is_truthy().unwrap_or(true));
-        if plan.own_dispatch || answers_options {
+        if plan.own_dispatch || answers_options || !plan.is_current(py) {
             return returned(self.app.call_method0(intern!(py, "dispatch_request"))?);
         }
         let functions = plan.view_functions.bind(py);
@@ -439,10 +443,15 @@ impl<'py> Road<'_, 'py> {
     }
 
     /// Makes a response of what the view returned; natively where nobody else sees it.
-    fn finalize(&self, scopes: &Scopes<'py>, value: &Bound<'py, PyAny>) -> PyResult<Response> {
+    fn finalize(&self, scopes: &Scopes<'py>, value: &Bound<'py, PyAny>) -> PyResult<Reply> {
         let py = self.py();
         let plan = self.plan;
-        if plan.own_finalize {
+        // The view may have changed what is to come.
+        let is_current = plan.is_current(py);
+        if !is_current {
+            self.open_session()?;
+        }
+        if plan.own_finalize || plan.watches_requests(py) || !is_current {
             let response = self
                 .app
                 .call_method1(intern!(py, "finalize_request"), (value,))?;
@@ -461,7 +470,7 @@ impl<'py> Road<'_, 'py> {
             && after_this.is_none()
             && !keeps_session;
         if unseen && let Some(content) = content {
-            return Ok(content.into_response());
+            return Ok(content.into_response(plan, py)?.into());
         }
         let made = match content {
             Some(content) => content.to_object(plan, py)?,
@@ -486,6 +495,23 @@ impl<'py> Road<'_, 'py> {
         self.convert(&response)
     }
 
+    /// Opens a session that has waited, by the interface that there was when the request came.
+    fn open_session(&self) -> PyResult<()> {
+        let py = self.py();
+        if !self.plan.lazy_session || RequestContextBase::opened_session(&self.context).is_some() {
+            return Ok(());
+        }
+        let interface = self.plan.session_interface.bind(py);
+        let request = RequestContextBase::current_request(&self.context)?;
+        let session = interface.call_method1(intern!(py, "open_session"), (&self.app, request))?;
+        let session = if session.is_none() {
+            interface.call_method1(intern!(py, "make_null_session"), (&self.app,))?
+        } else {
+            session
+        };
+        self.context.setattr(intern!(py, "_session"), session)
+    }
+
     fn save_session(&self, response: &Bound<'py, PyAny>) -> PyResult<()> {
         let py = self.py();
         let interface = self.plan.session_interface.bind(py);
@@ -498,9 +524,9 @@ impl<'py> Road<'_, 'py> {
     }
 
     /// A response object as a response, while its context is current.
-    fn convert(&self, response: &Bound<'py, PyAny>) -> PyResult<Response> {
+    fn convert(&self, response: &Bound<'py, PyAny>) -> PyResult<Reply> {
         if let Some(response) = from_response(self.plan, response, self.raw.get())? {
-            return Ok(response);
+            return Ok(response.into());
         }
         let py = self.py();
         let start = Bound::new(py, StartResponse::new())?;
@@ -510,7 +536,7 @@ impl<'py> Road<'_, 'py> {
     }
 
     /// The response to an exception, and the exception if teardown functions are to see it.
-    fn recover(&self, failure: Failure) -> PyResult<(Response, Option<PyErr>)> {
+    fn recover(&self, failure: Failure) -> PyResult<(Reply, Option<PyErr>)> {
         let py = self.py();
         let (error, dispatching) = match failure {
             Failure::Dispatching(error) => (error, true),

@@ -12,6 +12,7 @@ import inspect
 import typing as t
 
 from werkzeug.datastructures import Headers
+from werkzeug.http import HTTP_STATUS_CODES
 
 from . import signals
 from ._native import Generation as Generation  # noqa: TC001 what an app counts with
@@ -170,6 +171,9 @@ class Description:
             and json.ensure_ascii
             and json.sort_keys
         )
+        #: Looked at for each request: what is set on the provider later changes what it writes.
+        self.json_attributes: dict[str, t.Any] = getattr(json, "__dict__", {})
+        self.status_names = HTTP_STATUS_CODES
         self.lazy_session = type(interface) is SecureCookieSessionInterface
 
         self.config = app.config
