@@ -131,7 +131,7 @@ impl Site<'_> {
 
 impl BoundRule {
     /// Whether the rule can be built with these values.
-    pub(crate) fn suits(&self, values: &[(&str, Value)], method: Option<Method<'_>>) -> bool {
+    pub(crate) fn suits(&self, values: &[(&str, Value)], method: Option<&Method<'_>>) -> bool {
         if method.is_some_and(|method| !self.takes(method)) {
             return false;
         }
@@ -372,7 +372,7 @@ impl Map {
             // Rules for the adapter's own method come first, then any.
             let own = self.choose_for(site, build, Some(site.default_method))?;
             return match own {
-                Some(built) => Ok(Some(built)),
+                Some(own) => Ok(Some(own)),
                 None => self.choose_for(site, build, None),
             };
         };
@@ -388,23 +388,23 @@ impl Map {
         let method = method.map(Method::new);
         let mut first = None;
         for rule in self.rules_of(build.endpoint) {
-            if !rule.suits(build.values, method) {
+            if !rule.suits(build.values, method.as_ref()) {
                 continue;
             }
             let (domain, path) = match rule.build(self, build.values, build.append_unknown) {
-                Ok(built) => built,
+                Ok(parts) => parts,
                 Err(ConversionError::Rejected) => continue,
                 Err(ConversionError::Failed(source)) => {
                     let rule = rule.id;
                     return Err(BuildError::Failed { rule, source });
                 }
             };
-            let built = (rule.id, domain, path);
+            let candidate = (rule.id, domain, path);
             // Among hosts, the current one is preferred.
-            if !self.options().host_matching || built.1 == site.server_name {
-                return Ok(Some(built));
+            if !self.options().host_matching || candidate.1 == site.server_name {
+                return Ok(Some(candidate));
             }
-            first = first.or(Some(built));
+            first = first.or(Some(candidate));
         }
         Ok(first)
     }

@@ -56,7 +56,7 @@ impl Map {
         &self,
         rule: &BoundRule,
         values: &Values,
-        method: Method<'_>,
+        method: &Method<'_>,
         request: &MatchRequest<'_>,
         site: &Site<'_>,
     ) -> MatchError {
@@ -84,23 +84,23 @@ impl Map {
         &self,
         rule: &BoundRule,
         values: &Values,
-        method: Method<'_>,
+        method: &Method<'_>,
         request: &MatchRequest<'_>,
         site: &Site<'_>,
     ) -> Option<MatchError> {
         let endpoint = &self.endpoints[rule.endpoint_id.index()];
         let own_place = (rule.build_key(), rule.id);
-        let mut values = named_values(rule, values);
         for id in &endpoint.with_defaults {
             let other = self.rule(*id);
             // Rules behind this one, and itself, have no say over it.
             if (other.build_key(), other.id) >= own_place {
                 break;
             }
-            if other.same_trace(rule)
-                || !other.same_arguments(rule)
-                || !other.suits(&values, Some(method))
-            {
+            if other.same_trace(rule) || !other.same_arguments(rule) {
+                continue;
+            }
+            let mut values = named_values(rule, values);
+            if !other.suits(&values, Some(method)) {
                 continue;
             }
             for (name, value) in &mut values {

@@ -21,7 +21,7 @@ pub(crate) fn compile(
     endpoint_id: EndpointId,
 ) -> Result<BoundRule, RuleError> {
     let whole = |kind| RuleError {
-        rule: rule.rule.clone(),
+        rule: rule.string.clone(),
         position: 0,
         kind,
     };
@@ -56,16 +56,16 @@ pub(crate) fn compile(
             })?
     };
     let merged = if merge {
-        merge_slashes(&rule.rule)
+        merge_slashes(&rule.string)
     } else {
-        rule.rule.as_str().into()
+        rule.string.as_str().into()
     };
     let path = converters
         .parse(&merged)
         .map_err(|(position, kind)| RuleError {
-            rule: rule.rule.clone(),
+            rule: rule.string.clone(),
             position: if merge {
-                unmerged_position(&rule.rule, position)
+                unmerged_position(&rule.string, position)
             } else {
                 position
             },
@@ -206,10 +206,10 @@ fn values(rule: &Rule, converters: &[NamedConverter]) -> (Vec<Box<str>>, Vec<Opt
             names.push(name.clone());
         }
     }
-    let default_of = |name: &Box<str>| {
-        let found = rule.defaults.iter().find(|(known, _)| known == name);
+    let default_of = |name: &str| {
+        let found = rule.defaults.iter().find(|(known, _)| **known == *name);
         found.map(|(_, value)| value.clone())
     };
-    let defaults = names.iter().map(default_of).collect();
+    let defaults = names.iter().map(|name| default_of(name)).collect();
     (names, defaults)
 }

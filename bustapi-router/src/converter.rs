@@ -17,6 +17,10 @@ use crate::value::{Value, parse_uuid};
 pub trait Converter: fmt::Debug + Send + Sync {
     /// The regular expression of the text, in Python's syntax, without anchors. Two rules whose
     /// converters have the same expression and weight share a place in the map.
+    #[expect(
+        clippy::unnecessary_literal_bound,
+        reason = "implementations may return an expression they own"
+    )]
     fn regex(&self) -> &str {
         "[^/]+"
     }

@@ -20,7 +20,9 @@ mod redirect;
 mod regex_source;
 mod request;
 mod rule;
+mod state_machine;
 mod suggest;
+mod unreachable;
 mod value;
 
 pub use adapter::{Bind, MapAdapter, is_server_name};
@@ -36,4 +38,5 @@ pub use pattern::{CompiledPattern, PatternEngine};
 pub use quote::{decode_path, quote_path};
 pub use request::{Match, MatchRequest, Values};
 pub use rule::{BoundRule, RedirectFn, RedirectTo, Rule, RuleId};
+pub use unreachable::{Unreachable, UnreachableCause};
 pub use value::{Object, Value};

@@ -8,9 +8,9 @@ use rustc_hash::FxHashMap;
 use crate::compile::compile;
 use crate::converter::{Converter, ConverterArgs, ConverterFactory, builtin_converter};
 use crate::error::{RuleError, RuleErrorKind, SharedError};
-use crate::matcher::StateMachine;
 use crate::pattern::PatternEngine;
 use crate::rule::{BoundRule, Rule, RuleId};
+use crate::state_machine::StateMachine;
 use crate::value::Value;
 
 /// The number of an endpoint in its map, counted from 0 in the order of first appearance.
@@ -27,6 +27,10 @@ impl EndpointId {
 
 /// The settings of a [`Map`].
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are Werkzeug's settings, each of its own"
+)]
 pub struct MapOptions {
     /// The subdomain of rules that name none.
     pub default_subdomain: String,
@@ -193,7 +197,7 @@ impl Map {
     /// Where the rule is malformed or one of its converters refuses; the map is then as before.
     pub fn add(&mut self, rule: Rule) -> Result<RuleId, RuleError> {
         let full = |rule: &Rule| RuleError {
-            rule: rule.rule.clone(),
+            rule: rule.string.clone(),
             position: 0,
             kind: RuleErrorKind::TooManyRules,
         };
@@ -266,6 +270,7 @@ impl Map {
     }
 
     /// The names of the endpoints, by number.
+    #[must_use]
     pub fn endpoints(&self) -> impl ExactSizeIterator<Item = &str> {
         self.endpoints.iter().map(|endpoint| &*endpoint.name)
     }

@@ -15,64 +15,23 @@
 //! Static rules are also in an index, from whole path to state. Static transitions come first at
 //! every state, so the state the index gives is the first one the search would reach; if a rule
 //! there takes the request, the search is over. If not, it runs in full.
+//!
+//! Where a state has a single transition, a static one, and so have the states behind it, their
+//! texts are joined to a chain that is compared at once: `/api/v1/` costs one step, not two.
 
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 use crate::methods::{Method, MethodSet};
-use crate::part::{DynamicPart, Part};
 use crate::rule::{BoundRule, RuleId};
-
-type StateId = u32;
-const ROOT: StateId = 0;
-
-#[derive(Debug, Clone, Default)]
-struct State {
-    /// Static transitions by text.
-    texts: FxHashMap<Box<str>, StateId>,
-    /// The static transition of the empty part, which nearly every path takes first. It is kept
-    /// apart because comparing empty texts is slow: they have no address of their own, and some
-    /// implementations of `memcmp` stumble over that (100 ns on AMD's Zen 4).
-    empty: Option<StateId>,
-    dynamic: Vec<(Arc<DynamicPart>, StateId)>,
-    /// In the order of adding.
-    rules: SmallVec<[RuleId; 2]>,
-}
-
-impl State {
-    fn fixed(&self, text: &str) -> Option<StateId> {
-        if text.is_empty() {
-            self.empty
-        } else {
-            self.texts.get(text).copied()
-        }
-    }
-}
-
-/// The tree of all rules that can match.
-#[derive(Debug, Clone)]
-pub(crate) struct StateMachine {
-    states: Vec<State>,
-    /// From a path to the states it leads to by static parts alone, with the state of the domain.
-    index: FxHashMap<Box<str>, SmallVec<[(StateId, StateId); 1]>>,
-}
-
-impl Default for StateMachine {
-    fn default() -> Self {
-        Self {
-            states: vec![State::default()],
-            index: FxHashMap::default(),
-        }
-    }
-}
+use crate::state_machine::{Chain, ROOT, State, StateId, StateMachine};
 
 /// What is looked for.
 #[derive(Clone, Copy)]
 pub(crate) struct Sought<'a> {
     pub(crate) domain: &'a str,
     pub(crate) path: &'a str,
-    pub(crate) method: Method<'a>,
+    /// By reference: copying the enum out of its parts costs a stalled load at every match.
+    pub(crate) method: &'a Method<'a>,
     pub(crate) websocket: bool,
 }
 
@@ -102,70 +61,6 @@ pub(crate) struct Misses {
 }
 
 impl StateMachine {
-    pub(crate) fn add(&mut self, rule: &BoundRule) {
-        let mut state = ROOT;
-        let mut domain_state = None;
-        let mut static_path = String::new();
-        let mut all_static = true;
-        for (depth, part) in rule.parts.iter().enumerate() {
-            state = self.transition(state, part);
-            match part {
-                Part::Static(text) if domain_state.is_some() => {
-                    if depth > 1 {
-                        static_path.push('/');
-                    }
-                    static_path.push_str(text);
-                }
-                Part::Static(_) => domain_state = Some(state),
-                Part::Dynamic(_) => {
-                    all_static = false;
-                    domain_state = domain_state.or(Some(state));
-                }
-            }
-        }
-        self.states[state as usize].rules.push(rule.id);
-        // A domain rule with a slash in it has more than one part and never matches.
-        let one_domain_part = !rule.domain_rule.contains('/');
-        if let Some(domain_state) = domain_state
-            && all_static
-            && one_domain_part
-        {
-            let targets = self.index.entry(static_path.into()).or_default();
-            if !targets.contains(&(domain_state, state)) {
-                targets.push((domain_state, state));
-            }
-        }
-    }
-
-    /// The state behind `part`, made if it is new.
-    fn transition(&mut self, from: StateId, part: &Part) -> StateId {
-        let new = StateId::try_from(self.states.len()).expect("fewer than 2^32 states");
-        let state = &mut self.states[from as usize];
-        match part {
-            Part::Static(text) => {
-                if let Some(known) = state.fixed(text) {
-                    return known;
-                }
-                if text.is_empty() {
-                    state.empty = Some(new);
-                } else {
-                    state.texts.insert(text.clone(), new);
-                }
-            }
-            Part::Dynamic(part) => {
-                if let Some((_, known)) = state.dynamic.iter().find(|(known, _)| known == part) {
-                    return *known;
-                }
-                let at = state
-                    .dynamic
-                    .partition_point(|(known, _)| known.weight <= part.weight);
-                state.dynamic.insert(at, (Arc::clone(part), new));
-            }
-        }
-        self.states.push(State::default());
-        new
-    }
-
     /// Finds the rule for a path, and where its arguments lie. `misses` is only complete when
     /// there is none.
     pub(crate) fn find(
@@ -280,8 +175,15 @@ impl Search<'_> {
         loop {
             // Down, as long as there is a way.
             while rest != NOTHING {
-                let (part, behind) = self.split(rest);
                 let here = &self.states[state as usize];
+                if let Some(chain) = &here.chain {
+                    match self.follow(chain, rest) {
+                        Some(behind) => (state, rest) = (chain.end, behind),
+                        None => break,
+                    }
+                    continue;
+                }
+                let (part, behind) = self.split(rest);
                 let step = match here.fixed(part) {
                     Some(target) => {
                         if !here.dynamic.is_empty() || self.may_leave_slash(here, rest) {
@@ -326,6 +228,16 @@ impl Search<'_> {
             rest,
             spans: self.spans.len(),
         });
+    }
+
+    /// What is left behind a chain, where the path goes along it.
+    fn follow(&self, chain: &Chain, rest: Rest) -> Option<Rest> {
+        let tail = self.sought.path[rest..].strip_prefix(&*chain.text)?;
+        match tail.as_bytes().first() {
+            None => Some(NOTHING),
+            Some(b'/') => Some(self.sought.path.len() - tail.len() + 1),
+            Some(_) => None,
+        }
     }
 
     /// The first part of what is left, and what is left behind it.
@@ -446,5 +358,181 @@ impl Arguments<'_> {
             start: self.start + start,
             end: self.start + end,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::map::Map;
+    use crate::rule::Rule;
+
+    /// The search as plainly as it can be written: parts in a list, one recursion, no index, no
+    /// chains, no frames.
+    struct Plain<'a> {
+        map: &'a Map,
+        sought: &'a Sought<'a>,
+        misses: Misses,
+    }
+
+    impl Plain<'_> {
+        fn search(&mut self, state: StateId, parts: &[&str]) -> Option<Found> {
+            let here = &self.map.machine.states[state as usize];
+            let Some((part, behind)) = parts.split_first() else {
+                if let Some(found) = self.first_of(here, false) {
+                    return Some(found);
+                }
+                let slashed = &self.map.machine.states[here.empty? as usize];
+                let fits = |id: &&RuleId| {
+                    let rule = self.map.rule(**id);
+                    rule.takes(self.sought.method) && rule.is_websocket() == self.sought.websocket
+                };
+                let rule = slashed.rules.iter().find(fits)?;
+                return Some(if self.map.rule(*rule).strict_slashes() {
+                    Found::SlashRequired
+                } else {
+                    Found::Rule(*rule)
+                });
+            };
+            if let Some(target) = here.fixed(part)
+                && let Some(found) = self.search(target, behind)
+            {
+                return Some(found);
+            }
+            for (test, target) in &here.dynamic {
+                let whole = parts.join("/");
+                let (text, mut behind) = if test.is_final {
+                    (whole.as_str(), &[][..])
+                } else {
+                    (*part, behind)
+                };
+                let mut spans = Spans::new();
+                let mut arguments = Arguments {
+                    spans: &mut spans,
+                    in_domain: false,
+                    start: 0,
+                };
+                if let Some(slash) = test.captures(text, &mut arguments) {
+                    if slash {
+                        behind = &[""];
+                    }
+                    if let Some(found) = self.search(*target, behind) {
+                        return Some(found);
+                    }
+                }
+            }
+            if parts == [""] {
+                return self.first_of(here, true);
+            }
+            None
+        }
+
+        fn first_of(&mut self, state: &State, lenient_only: bool) -> Option<Found> {
+            for id in &state.rules {
+                let rule = self.map.rule(*id);
+                if lenient_only && rule.strict_slashes() {
+                    continue;
+                }
+                if !rule.takes(self.sought.method) {
+                    self.misses.methods.extend_from(rule.methods()?);
+                } else if rule.is_websocket() != self.sought.websocket {
+                    self.misses.websocket_mismatch = true;
+                } else {
+                    return Some(Found::Rule(*id));
+                }
+            }
+            None
+        }
+    }
+
+    fn rule() -> impl Strategy<Value = Rule> {
+        let segment = prop::sample::select(vec![
+            "a",
+            "b",
+            "api",
+            "v1",
+            "",
+            "<X>",
+            "<int:X>",
+            "<path:X>",
+            "a<X>",
+            "<X>.b",
+            "<any(a,b):X>",
+            "<string(2):X>",
+        ]);
+        let methods = prop::option::of(prop::sample::subsequence(vec!["GET", "POST"], 0..=2));
+        (
+            prop::collection::vec(segment, 1..5),
+            methods,
+            any::<[bool; 3]>(),
+            prop::sample::select(vec!["", "", "", "<user>", "api"]),
+        )
+            .prop_map(|(segments, methods, [slash, strict, rare], subdomain)| {
+                let mut text = String::new();
+                for (index, segment) in segments.iter().enumerate() {
+                    text.push('/');
+                    text.push_str(&segment.replace('X', &format!("x{index}")));
+                }
+                if slash {
+                    text.push('/');
+                }
+                let mut rule = Rule::new(text)
+                    .subdomain(subdomain)
+                    .strict_slashes(strict)
+                    .merge_slashes(false);
+                if let Some(methods) = methods {
+                    rule = rule.methods(methods);
+                } else if rare && strict {
+                    rule = rule.websocket(true);
+                }
+                rule
+            })
+    }
+
+    fn path() -> impl Strategy<Value = String> {
+        let segment = prop::sample::select(vec!["a", "b", "api", "v1", "", "7", "a.b", "ab", "x"]);
+        (prop::collection::vec(segment, 0..6), any::<bool>()).prop_map(|(segments, slash)| {
+            let path = format!("/{}", segments.join("/"));
+            if slash { path + "/" } else { path }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn index_and_chains_change_no_answer(
+            rules in prop::collection::vec(rule(), 1..12),
+            paths in prop::collection::vec(path(), 1..12),
+            domain in prop::sample::select(vec!["", "api", "me"]),
+            method in prop::sample::select(vec!["GET", "PUT"]),
+            websocket: bool,
+        ) {
+            let mut map = Map::default();
+            for rule in rules {
+                map.add(rule).unwrap();
+                for path in &paths {
+                    let method = Method::new(method);
+                    let sought = Sought { domain, path, method: &method, websocket };
+                    let mut parts = vec![domain];
+                    parts.extend(path.split('/'));
+                    let mut plain = Plain { map: &map, sought: &sought, misses: Misses::default() };
+                    let expected = plain.search(ROOT, &parts);
+                    let expected = (expected, plain.misses);
+
+                    let spans = &mut Spans::new();
+                    let mut misses = Misses::default();
+                    let found = map.machine.search(&map.rules, &sought, spans, &mut misses);
+                    prop_assert_eq!(&(found, misses), &expected, "search {}", path);
+
+                    let mut misses = Misses::default();
+                    let found = map.machine.find(&map.rules, &sought, spans, &mut misses);
+                    prop_assert_eq!(found, expected.0, "index {}", path);
+                    if found.is_none() {
+                        prop_assert_eq!(misses, expected.1, "misses {}", path);
+                    }
+                }
+            }
+        }
     }
 }

@@ -43,7 +43,7 @@ impl<'a> Method<'a> {
 
 impl<'a> Method<'a> {
     /// The method's text.
-    pub(crate) fn name(self) -> &'a str {
+    pub(crate) fn name(&self) -> &'a str {
         match self {
             Self::Known(bit) => KNOWN
                 .get(bit.trailing_zeros() as usize)
@@ -90,14 +90,14 @@ impl MethodSet {
     /// Whether `method`, in any case, is in the set.
     #[must_use]
     pub fn contains(&self, method: &str) -> bool {
-        self.has(Method::new(&method.to_uppercase()))
+        self.has(&Method::new(&method.to_uppercase()))
     }
 
     #[inline]
-    pub(crate) fn has(&self, method: Method<'_>) -> bool {
+    pub(crate) fn has(&self, method: &Method<'_>) -> bool {
         match method {
             Method::Known(bit) => self.known & bit != 0,
-            Method::Other(name) => self.other.iter().any(|member| **member == *name),
+            Method::Other(name) => self.other.iter().any(|member| **member == **name),
         }
     }
 

@@ -238,7 +238,7 @@ impl Builder {
                 Piece::Argument(converter) => {
                     let name = group_name(group);
                     let regex = converter.regex();
-                    expression.push_str(&format!("(?P<{name}>{regex})"));
+                    expression.extend(["(?P<", &name, ">", regex, ")"]);
                     group += 1;
                 }
             }

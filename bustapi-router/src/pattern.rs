@@ -416,3 +416,73 @@ fn next_position(choice: &mut Choice, text: &str, lazy: bool) -> Option<usize> {
     };
     Some(position)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::regex_source::{parse_atoms, to_rust};
+
+    /// The groups as this crate's matcher and as the `regex` crate find them.
+    fn both(pieces: &[(&str, bool)], text: &str) -> (Option<Groups>, Option<Groups>) {
+        let mut atoms = Vec::new();
+        let mut expression = r"\A(?:".to_owned();
+        let mut groups = 0;
+        for (source, argument) in pieces {
+            if *argument {
+                atoms.push(Atom::Mark(groups * 2));
+                atoms.extend(parse_atoms(source).unwrap());
+                atoms.push(Atom::Mark(groups * 2 + 1));
+                let name = group_name(groups);
+                expression.extend(["(?P<", &name, ">", &to_rust(source), ")"]);
+                groups += 1;
+            } else {
+                atoms.push(Atom::Literal((*source).into()));
+                expression.push_str(&regex::escape(source));
+            }
+        }
+        expression.push_str(r")\z");
+        let regex = regex::Regex::new(&expression).unwrap();
+        let own = Pattern::Atoms {
+            atoms: atoms.into(),
+            groups,
+        };
+        let other = Pattern::Regex { regex, groups };
+        (own.captures(text), other.captures(text))
+    }
+
+    fn piece() -> impl Strategy<Value = (&'static str, bool)> {
+        prop_oneof![
+            3 => prop::sample::select(vec![
+                "[^/]{1,}", "[^/].*?", r"\d+", r"-?\d+\.\d+", "[^/]{2}", "[^/]{1,3}", "(?:a|ab|)",
+                "[ab]*", "[^a]+?", "a?", "b*?", ".{0,2}", r"[\d.]+",
+            ])
+            .prop_map(|source| (source, true)),
+            1 => prop::sample::select(vec!["a", "/", ".", "b/"]).prop_map(|text| (text, false)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn finds_the_groups_that_the_regex_crate_finds(
+            pieces in prop::collection::vec(piece(), 1..6),
+            text in "[ab1./ü٣\n-]{0,12}",
+        ) {
+            let (own, other) = both(&pieces, &text);
+            prop_assert_eq!(own, other);
+        }
+
+        #[test]
+        fn remembering_failures_changes_no_answer(
+            pieces in prop::collection::vec(piece(), 3..9),
+            unit in "[ab1./]{1,4}",
+            count in 30_usize..60,
+            end in "[ab/!]{0,2}",
+        ) {
+            let text = unit.repeat(count) + &end;
+            let (own, other) = both(&pieces, &text);
+            prop_assert_eq!(own, other);
+        }
+    }
+}

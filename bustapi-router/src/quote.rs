@@ -14,10 +14,10 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 const fn table(marks: &[u8]) -> [bool; 256] {
     let mut safe = [false; 256];
-    let mut byte = 0;
+    let mut byte = 0_u8;
     while byte < 128 {
-        let plain = byte as u8;
-        safe[byte] = plain.is_ascii_alphanumeric() || matches!(plain, b'_' | b'.' | b'-' | b'~');
+        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'~');
+        safe[byte as usize] = plain;
         byte += 1;
     }
     let mut index = 0;
@@ -53,10 +53,6 @@ pub fn quote_path(text: &str) -> String {
     let mut out = String::new();
     push_quoted(&mut out, text.as_bytes(), &PATH_SAFE, false);
     out
-}
-
-pub(crate) fn push_path(out: &mut String, text: &str) {
-    push_quoted(out, text.as_bytes(), &PATH_SAFE, false);
 }
 
 /// Percent-encodes a name or value of a query string; a space becomes `+`.

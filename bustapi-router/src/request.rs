@@ -161,7 +161,7 @@ impl Map {
                 request.subdomain.unwrap_or(&options.default_subdomain)
             },
             path,
-            method,
+            method: &method,
             websocket: request.websocket,
         };
         let mut spans = Spans::new();
@@ -170,7 +170,7 @@ impl Map {
             .machine
             .find(&self.rules, &sought, &mut spans, &mut misses);
         let Some(Found::Rule(id)) = found else {
-            return Err(self.no_rule(found, misses, &sought, request));
+            return self.no_rule(found, misses, &sought, request);
         };
         let rule = self.rule(id);
         let mut values = Values::new();
@@ -197,7 +197,7 @@ impl Map {
         mut misses: Misses,
         sought: &Sought<'_>,
         request: &MatchRequest<'_>,
-    ) -> MatchError {
+    ) -> Result<Match, MatchError> {
         let mut path = Cow::Borrowed(sought.path);
         if found.is_none()
             && self.options().merge_slashes
@@ -214,12 +214,12 @@ impl Map {
         let target = match found {
             Some(Found::SlashRequired) => format!("{path}/"),
             Some(Found::Rule(rule)) if self.rule(rule).merge_slashes => path.into_owned(),
-            Some(Found::Rule(_)) | None => return verdict(misses),
+            Some(Found::Rule(_)) | None => return Err(verdict(misses)),
         };
         let site = request.site(self);
-        MatchError::RequestRedirect {
+        Err(MatchError::RequestRedirect {
             url: site.redirect_url(self, &quote_path(&target), request.query, None),
-        }
+        })
     }
 
     /// The verdict when the rule found rejects its text: Werkzeug gives up there, with what the

@@ -73,7 +73,7 @@ impl From<RedirectFn> for RedirectTo {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Rule {
-    pub(crate) rule: String,
+    pub(crate) string: String,
     pub(crate) endpoint: String,
     pub(crate) methods: Option<MethodSet>,
     pub(crate) defaults: Vec<(Box<str>, Value)>,
@@ -93,7 +93,7 @@ impl Rule {
     #[must_use]
     pub fn new(rule: impl Into<String>) -> Self {
         Self {
-            rule: rule.into(),
+            string: rule.into(),
             endpoint: String::new(),
             methods: None,
             defaults: Vec::new(),
@@ -221,7 +221,7 @@ impl Rule {
     }
 
     pub(crate) fn check(&self) -> Result<(), RuleErrorKind> {
-        if !self.rule.starts_with('/') {
+        if !self.string.starts_with('/') {
             return Err(RuleErrorKind::NoLeadingSlash);
         }
         let fits = self.methods.as_ref().is_none_or(MethodSet::fits_websocket);
@@ -272,7 +272,7 @@ impl BoundRule {
     /// The rule string, as given.
     #[must_use]
     pub fn rule(&self) -> &str {
-        &self.rule.rule
+        &self.rule.string
     }
 
     /// The endpoint's name.
@@ -361,7 +361,7 @@ impl BoundRule {
         self.rule.redirect_to.as_ref()
     }
 
-    pub(crate) fn takes(&self, method: Method<'_>) -> bool {
+    pub(crate) fn takes(&self, method: &Method<'_>) -> bool {
         self.rule
             .methods
             .as_ref()

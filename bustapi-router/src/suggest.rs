@@ -22,7 +22,7 @@ pub(crate) fn suggest(
         let knows_all = values.iter().all(|(name, _)| rule.has_argument(name));
         let methods = rule.methods().filter(|methods| !methods.is_empty());
         let takes =
-            methods.is_some_and(|set| method.is_some_and(|method| set.has(Method::new(method))));
+            methods.is_some_and(|set| method.is_some_and(|method| set.has(&Method::new(method))));
         0.98 * ratio(rule.endpoint(), endpoint)
             + 0.01 * f64::from(u8::from(knows_all))
             + 0.01 * f64::from(u8::from(takes))
@@ -38,13 +38,13 @@ pub(crate) fn suggest(
     let (rule, _) = best?;
     let given = |name: &str| values.iter().any(|(known, _)| *known == name);
     let missing = rule.value_names().iter().filter(|name| !given(name));
-    let mut missing: Vec<String> = missing.map(|name| name.to_string()).collect();
+    let mut missing: Vec<String> = missing.map(ToString::to_string).collect();
     missing.sort_unstable();
     let other_methods = rule
         .methods()
         .filter(|methods| {
             let asked = method.filter(|method| !method.is_empty());
-            asked.is_some_and(|method| !methods.has(Method::new(method)))
+            asked.is_some_and(|method| !methods.has(&Method::new(method)))
         })
         .map(MethodSet::to_sorted);
     Some(Suggestion {
