@@ -9,6 +9,7 @@ are made after the fork, by each worker.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -19,6 +20,7 @@ import typing as t
 
 import click
 from werkzeug._reloader import run_with_reloader
+from werkzeug.serving import is_running_from_reloader
 
 from ._native import Listener
 from ._native import serve as _serve
@@ -75,6 +77,11 @@ def serve(
     options = {"threads": DEFAULT_THREADS if threads is None else threads, **limits}
 
     if reload:
+        if not is_running_from_reloader():
+            # Bound once and let go: an address that cannot be had is an error of the command,
+            # not of the thread in which each restarted process serves.
+            _bind(host, port, unix_socket)
+
         run_with_reloader(
             lambda: _serve_alone(app, _bind(host, port, unix_socket), options),
             extra_files,
@@ -117,7 +124,10 @@ def _serve_alone(app: Flask, listener: Listener, options: dict[str, t.Any]) -> N
     """Serve in this process. Signals are the main thread's matter if this is not it."""
     _announce(listener)
     is_main = threading.current_thread() is threading.main_thread()
-    _serve(app, listener, signals=is_main, **options)
+
+    # Python has noted the signal as well that has just ended the server in good order.
+    with contextlib.suppress(KeyboardInterrupt):
+        _serve(app, listener, signals=is_main, **options)
 
 
 class _Supervisor:
