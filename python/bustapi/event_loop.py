@@ -23,11 +23,12 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     """Make the loop."""
     try:
         # Optional: faster where it is installed.
-        import uvloop
+        import uvloop  # pyright: ignore[reportMissingImports]
     except ImportError:
         return asyncio.new_event_loop()
 
-    return t.cast(asyncio.AbstractEventLoop, uvloop.new_event_loop())
+    make_loop: t.Any = uvloop.new_event_loop  # pyright: ignore[reportUnknownMemberType]
+    return t.cast("asyncio.AbstractEventLoop", make_loop())
 
 
 def run_in_thread(

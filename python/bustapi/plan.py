@@ -221,5 +221,5 @@ def recover(
             rv = app.handle_user_exception(e)
 
         return app.finalize_request(rv), None
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001 as `wsgi_app`, whose place this takes
         return app.handle_exception(e), e

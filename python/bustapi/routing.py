@@ -270,7 +270,7 @@ class Map(RuleMap, _Map):
         :param subdomain: takes the place of the one found so.
         :raises werkzeug.exceptions.BadHost: the server name is none.
         """
-        env: WSGIEnvironment = getattr(environ, "environ", environ)
+        env = t.cast("WSGIEnvironment", getattr(environ, "environ", environ))
         assert isinstance(env, dict), f"{type(environ).__name__!r} is no WSGI environment, a dict."
         scheme: str = env["wsgi.url_scheme"]
         own_name = get_host(env).lower()

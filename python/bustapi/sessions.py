@@ -249,7 +249,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
         signer = self.get_signing_serializer(app)
         assert signer is not None, "A session was opened without a secret key."
-        return t.cast("str", signer.dumps(contents))
+        return signer.dumps(contents)
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the cookie. A missing, old or forged one gives an empty session."""

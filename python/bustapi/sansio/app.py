@@ -175,7 +175,7 @@ class App(Scaffold, Lifecycle):
             )
 
     @cached_property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The import name; for a script that is run, the name of its file."""
         if self.import_name != "__main__":
             return self.import_name
@@ -290,7 +290,7 @@ class App(Scaffold, Lifecycle):
                 required_methods.add("OPTIONS")
 
         rule_obj = self.url_rule_class(rule, methods=all_methods | required_methods, **options)
-        rule_obj.provide_automatic_options = bool(provide_automatic_options)  # type: ignore[attr-defined]
+        rule_obj.provide_automatic_options = bool(provide_automatic_options)
         self.url_map.add(rule_obj)
 
         if view_func is None:
