@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -616,6 +617,20 @@ def test_errors_are_clear(importable, arguments, status, message):
     assert done.returncode == status
     assert message in done.stderr
     assert "bustapi/" not in done.stderr.replace(str(folder), "")
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_port_in_use_is_one_line(importable, debug):
+    folder = importable(shop="from bustapi import Flask\napp = Flask('shop')")
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run_bustapi("--app", "shop", *debug, "run", "--port", port, folder=folder)
+
+    assert done.returncode == 1
+    assert done.stderr == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use.\n"
 
 
 @pytest.mark.parametrize(
