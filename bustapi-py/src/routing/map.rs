@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::adapter;
+use super::adapter::{self, Place};
 use super::converter::PythonEngine;
 use super::object::{exception, to_python};
 use super::reading::{Reading, RuleEntry, read};
@@ -263,6 +263,7 @@ impl SharedMap {
 #[pyclass(subclass, frozen, module = "bustapi._native")]
 pub(crate) struct RuleMap {
     shared: Arc<SharedMap>,
+    host_matching: AtomicBool,
     /// Endpoints that are no strings, and the names they have in the router.
     other_endpoints: Py<PyDict>,
 }
@@ -276,6 +277,11 @@ impl RuleMap {
     /// The present state.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.snapshot()
+    }
+
+    /// Whether hosts are matched instead of subdomains.
+    pub(crate) fn is_host_matching(&self) -> bool {
+        self.host_matching.load(Ordering::Relaxed)
     }
 
     /// The router's name for an endpoint, if it has one.
@@ -328,6 +334,7 @@ impl RuleMap {
     ) -> Self {
         Self {
             shared: Arc::default(),
+            host_matching: AtomicBool::new(false),
             other_endpoints: PyDict::new(py).unbind(),
         }
     }
@@ -379,33 +386,30 @@ impl RuleMap {
     fn bind<'py>(
         slf: &Bound<'py, Self>,
         server_name: &Bound<'py, PyAny>,
-        script_name: Option<Bound<'py, PyAny>>,
-        subdomain: Option<Bound<'py, PyAny>>,
-        url_scheme: Option<Bound<'py, PyAny>>,
-        default_method: Option<Bound<'py, PyAny>>,
-        path_info: Option<Bound<'py, PyAny>>,
-        query_args: Option<Bound<'py, PyAny>>,
+        script_name: Option<&Bound<'py, PyAny>>,
+        subdomain: Option<&Bound<'py, PyAny>>,
+        url_scheme: Option<&Bound<'py, PyAny>>,
+        default_method: Option<&Bound<'py, PyAny>>,
+        path_info: Option<&Bound<'py, PyAny>>,
+        query_args: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let or = |given: Option<Bound<'py, PyAny>>, default: &Bound<'py, PyString>| {
-            given.unwrap_or_else(|| default.clone().into_any())
-        };
-        adapter::bind(
-            slf,
-            server_name,
-            or(script_name, intern!(py, "/")),
+        let place = Place {
+            script_name,
             subdomain,
-            [
-                or(url_scheme, intern!(py, "http")),
-                or(path_info, intern!(py, "/")),
-                or(default_method, intern!(py, "GET")),
-            ],
+            url_scheme,
+            default_method,
+            path_info,
             query_args,
-        )
+        };
+        adapter::bind(slf, server_name, &place)
     }
 
     /// Notes a changed setting of the map.
     fn _set_option(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        if name == "host_matching" {
+            let on = value.is_truthy()?;
+            self.host_matching.store(on, Ordering::Relaxed);
+        }
         self.shared
             .change(value.py(), |working| working.set_option(name, value))
     }

@@ -16,6 +16,7 @@
 //! Werkzeug raises.
 
 mod adapter;
+mod call;
 mod converter;
 mod map;
 mod object;

@@ -4,6 +4,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
+use super::adapter::MapAdapterBase;
+
 /// Classes and functions, looked up once.
 pub(crate) struct References {
     pub(crate) validation_error: Py<PyAny>,
@@ -42,7 +44,7 @@ fn methods_of(class: &Bound<'_, PyType>) -> PyResult<Methods> {
 
 impl References {
     /// The references; `bustapi.routing` must have been imported, as whoever asks was.
-    pub(crate) fn get(py: Python<'_>) -> PyResult<&Self> {
+    pub(crate) fn get(py: Python<'_>) -> PyResult<&'static Self> {
         static REFERENCES: PyOnceLock<References> = PyOnceLock::new();
         REFERENCES.get_or_try_init(py, || Self::load(py))
     }
@@ -85,6 +87,25 @@ impl References {
             matches_natively: of(&own, "_matches_natively")?,
             builds_natively: of(&own, "_builds_natively")?,
         })
+    }
+
+    /// Whether `adapter` is of the package's own class, or of a subclass that `question` says
+    /// leaves its work as it is.
+    ///
+    /// # Errors
+    ///
+    /// What asking raises.
+    pub(crate) fn is_plain(
+        &self,
+        adapter: &Bound<'_, MapAdapterBase>,
+        question: &Py<PyAny>,
+    ) -> PyResult<bool> {
+        let class = adapter.get_type_ptr();
+        if std::ptr::eq(class, self.map_adapter.bind(adapter.py()).as_type_ptr()) {
+            return Ok(true);
+        }
+        let asked = question.bind(adapter.py()).call1((adapter.get_type(),))?;
+        asked.is_truthy()
     }
 
     /// The router's name for exactly this class, and the attributes that are its arguments.

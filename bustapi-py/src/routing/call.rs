@@ -1,0 +1,305 @@
+//! One call of an adapter: its attributes and arguments for the router, and the answer.
+
+use std::sync::Arc;
+
+use bustapi_router::{Bind, Build, BuildError, Match, MatchError, MatchRequest, Value};
+use pyo3::call::PyCallArgs;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::adapter::{MapAdapterBase, Slot};
+use super::map::{RuleMap, Snapshot};
+use super::object::{build_value, exception};
+use super::references::References;
+
+/// The arguments of `MapAdapter.match`.
+pub(crate) struct MatchArguments<'a, 'py> {
+    pub(crate) path_info: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) method: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) return_rule: bool,
+    pub(crate) query_args: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) websocket: Option<&'a Bound<'py, PyAny>>,
+}
+
+/// The arguments of `MapAdapter.build`.
+pub(crate) struct BuildArguments<'a, 'py> {
+    pub(crate) endpoint: &'a Bound<'py, PyAny>,
+    pub(crate) values: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) method: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) force_external: bool,
+    pub(crate) append_unknown: bool,
+    pub(crate) url_scheme: Option<&'a Bound<'py, PyAny>>,
+}
+
+/// An adapter at work.
+pub(crate) struct Call<'a, 'py> {
+    adapter: &'a Bound<'py, MapAdapterBase>,
+    fields: &'a MapAdapterBase,
+    map: &'a RuleMap,
+    snapshot: &'a Snapshot,
+    known: &'static References,
+}
+
+fn text_of<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+    object.cast::<PyString>().ok()?.to_str().ok()
+}
+
+/// The text of a slot, or of its default; `None` where it is none.
+fn text_in<'a, 'py: 'a>(py: Python<'py>, slot: &'a Slot, default: &'static str) -> Option<&'a str> {
+    match slot {
+        Some(object) => text_of(object.bind(py)),
+        None => Some(default),
+    }
+}
+
+impl<'a, 'py> Call<'a, 'py> {
+    /// Runs `work`, which gives `None` where Werkzeug's implementation has to answer. If `calls`
+    /// says that it may run code of the program, it has copies of the adapter's attributes.
+    pub(crate) fn with<T>(
+        adapter: &Bound<'py, MapAdapterBase>,
+        calls: impl FnOnce(&Snapshot) -> bool,
+        work: impl FnOnce(&Call<'_, 'py>) -> PyResult<Option<T>>,
+    ) -> PyResult<Option<T>> {
+        let py = adapter.py();
+        let borrowed = adapter.borrow();
+        let Some(map) = &borrowed.map else {
+            return Ok(None);
+        };
+        let snapshot: Arc<Snapshot> = map.get().snapshot();
+        if snapshot.foreign {
+            return Ok(None);
+        }
+        let known = References::get(py)?;
+        if !calls(&snapshot) {
+            return work(&Call {
+                adapter,
+                fields: &borrowed,
+                map: map.get(),
+                snapshot: &snapshot,
+                known,
+            });
+        }
+        let fields = borrowed.clone_ref(py);
+        drop(borrowed);
+        let Some(map) = &fields.map else {
+            return Ok(None);
+        };
+        work(&Call {
+            adapter,
+            fields: &fields,
+            map: map.get(),
+            snapshot: &snapshot,
+            known,
+        })
+    }
+
+    fn py(&self) -> Python<'py> {
+        self.adapter.py()
+    }
+
+    /// Where the application is reached; `None` where an attribute is no text.
+    fn place(&self) -> Option<Bind<'_>> {
+        let py = self.py();
+        let fields = self.fields;
+        let subdomain = match &fields.subdomain {
+            _ if self.snapshot.map.options().host_matching => None,
+            Some(subdomain) => Some(text_of(subdomain.bind(py))?),
+            // Werkzeug takes the server name for the subdomain then.
+            None => return None,
+        };
+        Some(Bind {
+            server_name: text_of(fields.server_name.as_ref()?.bind(py))?,
+            script_name: text_in(py, &fields.script_name, "/")?,
+            subdomain,
+            url_scheme: text_in(py, &fields.url_scheme, "http")?,
+            default_method: text_in(py, &fields.default_method, "GET")?,
+            query: None,
+        })
+    }
+
+    /// The answer of `match`.
+    pub(crate) fn find(
+        &self,
+        given: &MatchArguments<'_, 'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = self.py();
+        let Some(place) = self.place() else {
+            return Ok(None);
+        };
+        let path = match given.path_info {
+            Some(path) => text_of(path),
+            None => text_in(py, &self.fields.path_info, "/"),
+        };
+        let method = match given.method {
+            Some(method) if method.is_truthy()? => text_of(method),
+            _ => Some(place.default_method),
+        };
+        let (Some(path), Some(method)) = (path, method) else {
+            return Ok(None);
+        };
+        let websocket = match (given.websocket, &self.fields.websocket) {
+            (Some(websocket), _) => websocket.is_truthy()?,
+            (None, Some(websocket)) => websocket.bind(py).is_truthy()?,
+            (None, None) => matches!(place.url_scheme, "ws" | "wss"),
+        };
+        let query = match (given.query_args, &self.fields.query_args) {
+            (Some(query), _) => self.query(query)?,
+            (None, Some(query)) => self.query(query.bind(py))?,
+            (None, None) => None,
+        };
+        let request = MatchRequest {
+            method,
+            path,
+            server_name: place.server_name,
+            subdomain: place.subdomain,
+            script_name: place.script_name,
+            url_scheme: place.url_scheme,
+            query: query.as_ref().and_then(text_of),
+            websocket,
+        };
+        match self.snapshot.map.match_path(&request) {
+            Ok(found) => self.found(&found, given.return_rule).map(Some),
+            Err(error) => match self.raised(&error)? {
+                Some(raised) => Err(raised),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The query string for redirects.
+    fn query(&self, query: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if query.is_instance_of::<PyString>() {
+            return Ok(Some(query.clone()));
+        }
+        if !query.is_truthy()? {
+            return Ok(None);
+        }
+        let encode = intern!(self.py(), "encode_query_args");
+        Ok(Some(self.adapter.call_method1(encode, (query,))?))
+    }
+
+    fn found(&self, found: &Match, return_rule: bool) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py();
+        let args = self.snapshot.view_args(py, found)?;
+        if let Some(redirect) = self.snapshot.redirect(py, found.rule) {
+            return Err(self.redirected(&redirect, &args)?);
+        }
+        let first = if return_rule {
+            self.snapshot.rule(py, found.rule)
+        } else {
+            self.snapshot.endpoint(py, found.rule)
+        };
+        Ok((first, args).into_pyobject(py)?.into_any())
+    }
+
+    /// The redirect that a callable `redirect_to` asks for.
+    fn redirected(
+        &self,
+        redirect: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyDict>,
+    ) -> PyResult<PyErr> {
+        let py = self.py();
+        let target = redirect.call((self.adapter,), Some(args))?;
+        let adapter = self.adapter;
+        let text = |name| -> PyResult<String> {
+            let text: Option<String> = adapter.getattr(name)?.extract()?;
+            Ok(text.unwrap_or_default())
+        };
+        let mut base = text("url_scheme")?;
+        if base.is_empty() {
+            base.push_str("http");
+        }
+        base.push_str("://");
+        let subdomain = text("subdomain")?;
+        if !subdomain.is_empty() {
+            base.push_str(&subdomain);
+            base.push('.');
+        }
+        base.push_str(&text("server_name")?);
+        base.push_str(&text("script_name")?);
+        let url = self.known.urljoin.bind(py).call1((base, target))?;
+        self.raising(&self.known.request_redirect, (url,))
+    }
+
+    fn raising(&self, class: &Py<PyAny>, args: impl PyCallArgs<'py>) -> PyResult<PyErr> {
+        Ok(PyErr::from_value(class.bind(self.py()).call1(args)?))
+    }
+
+    /// The exception for a verdict; `None` where Werkzeug's implementation has to raise it.
+    fn raised(&self, error: &MatchError) -> PyResult<Option<PyErr>> {
+        let known = self.known;
+        Ok(Some(match error {
+            MatchError::NotFound => self.raising(&known.not_found, ())?,
+            MatchError::MethodNotAllowed { allowed } => {
+                let allowed: Vec<&str> = allowed.iter().collect();
+                self.raising(&known.method_not_allowed, (allowed,))?
+            }
+            MatchError::RequestRedirect { url } => self.raising(&known.request_redirect, (url,))?,
+            MatchError::WebsocketMismatch => self.raising(&known.websocket_mismatch, ())?,
+            MatchError::Failed { source, .. } => return Ok(exception(self.py(), source)),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// The URL of `build`; also without one, Werkzeug's implementation says so.
+    pub(crate) fn build(&self, given: &BuildArguments<'_, 'py>) -> PyResult<Option<String>> {
+        let options = self.snapshot.map.options();
+        if options.sort_parameters && self.snapshot.has_sort_key {
+            return Ok(None);
+        }
+        let (method, url_scheme) = (given.method.map(text_of), given.url_scheme.map(text_of));
+        if method == Some(None) || url_scheme == Some(None) {
+            return Ok(None);
+        }
+        let (Some(place), Some(endpoint), Some(values)) = (
+            self.place(),
+            self.map.endpoint_name(given.endpoint)?,
+            read_values(given.values)?,
+        ) else {
+            return Ok(None);
+        };
+        let mut named: Vec<(&str, Value)> = Vec::with_capacity(values.len());
+        for (name, value) in &values {
+            let Ok(name) = name.to_str() else {
+                return Ok(None);
+            };
+            named.push((name, value.clone()));
+        }
+        let build = Build {
+            method: method.flatten(),
+            force_external: given.force_external,
+            append_unknown: given.append_unknown,
+            url_scheme: url_scheme.flatten(),
+            ..Build::new(endpoint.to_str()?, &named)
+        };
+        match self.snapshot.map.try_build(&place, &build) {
+            Ok(url) => Ok(url),
+            Err(BuildError::Failed { source, .. }) => {
+                exception(self.py(), &source).map_or(Ok(None), Err)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+type Values<'py> = Vec<(Bound<'py, PyString>, Value)>;
+
+/// The values of a plain dictionary; `None` for any other mapping, and for values that the
+/// router does not know.
+fn read_values<'py>(values: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Values<'py>>> {
+    let Some(values) = values else {
+        return Ok(Some(Vec::new()));
+    };
+    let Ok(values) = values.cast_exact::<PyDict>() else {
+        return Ok((!values.is_truthy()?).then(Vec::new));
+    };
+    let mut read = Vec::with_capacity(values.len());
+    for (name, value) in values {
+        let (Ok(name), Some(value)) = (name.cast_into::<PyString>(), build_value(&value)) else {
+            return Ok(None);
+        };
+        read.push((name, value));
+    }
+    Ok(Some(read))
+}
