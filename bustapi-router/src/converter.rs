@@ -353,6 +353,12 @@ impl Converter for IntConverter {
         if self.fixed_digits != 0 && text.chars().count() != self.fixed_digits {
             return Err(ConversionError::Rejected);
         }
+        if self.limits.is_none()
+            && let Ok(number) = text.parse()
+        {
+            // Nearly every integer there is; values cost a stalled load each time they move.
+            return Ok(Value::Int(number));
+        }
         let value = Value::integer(text)
             .ok_or_else(|| ConversionError::failed(format!("`{text}` is not an integer")))?;
         self.limits.check(value)
@@ -469,6 +475,10 @@ impl Limits {
             minimum: limit(minimum)?,
             maximum: limit(maximum)?,
         })
+    }
+
+    const fn is_none(&self) -> bool {
+        self.minimum.is_none() && self.maximum.is_none()
     }
 
     fn check(&self, value: Value) -> Result<Value, ConversionError> {

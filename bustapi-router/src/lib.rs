@@ -1,4 +1,104 @@
-//! Flask's and Werkzeug's URL rules: matching paths and building URLs, in pure Rust.
+//! Flask's and Werkzeug's URL rules in pure Rust: match paths, and build URLs.
+//!
+//! A [`Map`] holds [`Rule`]s. Matching a path gives the rule it leads to and typed values, or a
+//! verdict ([`MatchError`]); building goes the other way, from an endpoint and values to a URL.
+//! Every answer is the one that Werkzeug 3.1 gives.
+//!
+//! ```
+//! use bustapi_router::{Bind, Build, Map, MatchError, MatchRequest, Rule, Value};
+//!
+//! let mut map = Map::default();
+//! map.add(Rule::new("/").endpoint("index"))?;
+//! map.add(Rule::new("/users/<int:id>").endpoint("user").methods(["GET"]))?;
+//! map.add(Rule::new("/files/<path:name>/raw").endpoint("raw"))?;
+//! map.add(Rule::new("/blog/").endpoint("blog"))?;
+//!
+//! // A match: the rule, and the values in the order of the rule's variables.
+//! let found = map.match_path(&MatchRequest::new("GET", "/users/42")).unwrap();
+//! assert_eq!(found.endpoint(&map), "user");
+//! assert_eq!(found.get(&map, "id"), Some(&Value::Int(42)));
+//!
+//! // Verdicts: nothing there, another method, another form of the path.
+//! let verdict = |method, path| {
+//!     let request = MatchRequest { server_name: "example.org", ..MatchRequest::new(method, path) };
+//!     map.match_path(&request).unwrap_err()
+//! };
+//! assert!(matches!(verdict("GET", "/users/bob"), MatchError::NotFound));
+//! assert!(matches!(verdict("POST", "/users/42"), MatchError::MethodNotAllowed { .. }));
+//! let MatchError::RequestRedirect { url } = verdict("GET", "/blog") else { panic!() };
+//! assert_eq!(url, "http://example.org/blog/");
+//!
+//! // And back again.
+//! let adapter = map.bind(&Bind::new("example.org")).unwrap();
+//! let values = [("id", Value::from(42)), ("tab", Value::from("posts"))];
+//! assert_eq!(adapter.build(&Build::new("user", &values)).unwrap(), "/users/42?tab=posts");
+//! # Ok::<(), bustapi_router::RuleError>(())
+//! ```
+//!
+//! # Rules
+//!
+//! A rule string is text and variables, `<converter(arguments):name>`, mixed in any way. Without
+//! a converter a variable is a `string`.
+//!
+//! | converter | matches | arguments |
+//! |---|---|---|
+//! | `string` | text without a slash | `minlength`, `maxlength`, `length` |
+//! | `int` | decimal digits | `fixed_digits`, `min`, `max`, `signed` |
+//! | `float` | digits, a dot, digits | `min`, `max`, `signed` |
+//! | `uuid` | a UUID with its hyphens | |
+//! | `any` | one of the arguments | the words, quoted where they are no identifiers |
+//! | `path` | text that may hold slashes | |
+//!
+//! Converters of your own implement [`Converter`] and are made known with
+//! [`Map::register_converter`].
+//!
+//! # Which rule wins
+//!
+//! A path is taken segment by segment. In each, static text is tried before variables; of those,
+//! the ones with more and longer static text first, then by the converters' weights (`int` and
+//! `float` 50, `path` 200, the others 100), then in the order of adding. A choice that leads
+//! nowhere is taken back. Among rules for the same path, the first that takes the method wins.
+//!
+//! ```
+//! # use bustapi_router::{Map, MatchRequest, Rule};
+//! let mut map = Map::default();
+//! for rule in ["/<path:p>", "/<name>", "/<name>.json", "/<int:id>", "/new"] {
+//!     map.add(Rule::new(rule).endpoint(rule))?;
+//! }
+//! let endpoint = |path| {
+//!     let found = map.match_path(&MatchRequest::new("GET", path)).unwrap();
+//!     found.endpoint(&map).to_owned()
+//! };
+//! assert_eq!(endpoint("/new"), "/new");
+//! assert_eq!(endpoint("/7"), "/<int:id>");
+//! assert_eq!(endpoint("/report.json"), "/<name>.json");
+//! assert_eq!(endpoint("/report"), "/<name>");
+//! assert_eq!(endpoint("/a/b"), "/<path:p>");
+//! # Ok::<(), bustapi_router::RuleError>(())
+//! ```
+//!
+//! One peculiarity of Werkzeug is kept: rules that differ in nothing but limits
+//! (`<int(max=5):n>` and `<int:n>`) share a place, the first of them decides, and if its converter
+//! then rejects the text, the path is not found.
+//!
+//! # Redirects
+//!
+//! A rule that ends with a slash is found without it by a redirect (`strict_slashes`), a path
+//! with runs of slashes redirects to the merged one (`merge_slashes`), a path that spells out
+//! another rule's defaults redirects to that rule (`redirect_defaults`), and so do
+//! [`Rule::alias`] and [`Rule::redirect_to`].
+//!
+//! # Sharing
+//!
+//! [`Map::match_path`] takes `&self`, no lock, and for rules without text variables no memory.
+//! Share the map as an `Arc`. To add rules while serving, clone it, add, and swap the `Arc`.
+//!
+//! # Hostile input
+//!
+//! The search visits each state of the map at most once for each path, and matching one segment
+//! remembers its failures, so no path takes more than time linear in its length, times what the
+//! map's own rules cost. A path of 64 KB takes milliseconds. Expressions given to a
+//! [`PatternEngine`] are as slow as that engine.
 
 #![forbid(unsafe_code)]
 
@@ -40,3 +140,8 @@ pub use request::{Match, MatchRequest, Values};
 pub use rule::{BoundRule, RedirectFn, RedirectTo, Rule, RuleId};
 pub use unreachable::{Unreachable, UnreachableCause};
 pub use value::{Object, Value};
+
+/// The examples of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

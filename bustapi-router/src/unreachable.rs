@@ -160,7 +160,9 @@ fn takes_all(first: &BoundRule, second: &BoundRule) -> bool {
         (Some(_), None) => false,
         (Some(first), Some(second)) => first.contains_all(second),
     };
-    methods && first.is_websocket() == second.is_websocket()
+    // A lenient rule is also found with a surplus slash, where a strict one is passed over.
+    let slashes = second.strict_slashes() || !first.strict_slashes();
+    methods && slashes && first.is_websocket() == second.is_websocket()
 }
 
 /// Whether the expression of a lone converter matches all that another one matches.
@@ -240,6 +242,7 @@ mod tests {
             Rule::new("/a/<y>").methods(["POST"]),
             Rule::new("/a/<y>").methods(["PUT"]),
             Rule::new("/a/<y>").websocket(true),
+            Rule::new("/a/<y>").methods(["GET"]).strict_slashes(false),
         ];
         assert_eq!(report(&rules), [(1, taken(0))]);
     }

@@ -1,5 +1,4 @@
 //! Rules that cannot be added, and converters of the application's own.
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::ops::Range;
 use std::sync::Arc;
