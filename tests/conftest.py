@@ -9,6 +9,7 @@ import pytest
 
 import bustapi
 from bustapi.globals import _cv_app, _cv_request
+from live import LiveServer, bustapi_command
 
 # Variables of the developer's shell that would change what tests see.
 _VARIABLES = ("FLASK_APP", "FLASK_DEBUG", "FLASK_RUN_FROM_CLI", "FLASK_SKIP_DOTENV")
@@ -70,3 +71,25 @@ def importable(tmp_path, monkeypatch):
             sys.modules[name].__file__
         ):
             del sys.modules[name]
+
+
+@pytest.fixture
+def live_server(tmp_path):
+    """Starts servers, by default ``bustapi run`` for an app whose source is given.
+
+    Called with the source of the module ``served`` and further arguments of the command; or
+    with the whole command. It returns when the server listens, unless it is not to `wait`.
+    """
+    servers = []
+
+    def start(source, *arguments, command=None, wait=True, variables=None, **options):
+        (tmp_path / "served.py").write_text(source)
+        command = command or bustapi_command(*arguments, **options)
+        server = LiveServer(command, tmp_path, variables)
+        servers.append(server)
+        return server.wait_until_running() if wait else server
+
+    yield start
+
+    for server in servers:
+        server.close()

@@ -36,6 +36,8 @@ _logger = logging.getLogger("bustapi.server")
 DEFAULT_THREADS = 40
 #: A worker that ends this soon (in seconds) after it was started cannot serve at all.
 _STARTUP_TIME = 1.0
+#: Signals that others send; the remaining ones tell of a fault in the worker.
+_KILLED = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
 
 
 def serve(
@@ -206,7 +208,10 @@ class _Supervisor:
 
             index, started = worker
 
-            if status != 0 and time.monotonic() - started < _STARTUP_TIME:
+            # Killed by somebody else, it could serve.
+            killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) in _KILLED
+
+            if status != 0 and not killed and time.monotonic() - started < _STARTUP_TIME:
                 failed = True
                 self._stop(signal.SIGTERM, None)
             else:

@@ -1,0 +1,566 @@
+"""The native server as a command, over real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from live import DEADLINE, PACKAGE, bustapi_command, read_answer, until
+
+APP = """
+import os
+import sys
+import threading
+
+from bustapi import Flask, request, session
+
+app = Flask(__name__)
+app.secret_key = "served"
+barrier = threading.Barrier(6)
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+@app.teardown_request
+def teardown(error):
+    if request.path.startswith("/leave"):
+        say(f"teardown {request.path} {error!r}")
+
+
+@app.get("/")
+def index():
+    return "index"
+
+
+@app.get("/process")
+def process():
+    return str(os.getpid())
+
+
+@app.post("/echo")
+def echo():
+    return request.get_data()
+
+
+@app.get("/fails")
+def fails():
+    raise ValueError("secret of the app")
+
+
+@app.get("/fails-late")
+def fails_late():
+    def generate():
+        yield "one"
+        raise ValueError("secret of the stream")
+
+    return generate()
+
+
+@app.get("/line-break/<place>")
+def line_break(place):
+    if place == "value":
+        return "x", {"X-Break": "a\\r\\nX-Injected: 1"}
+    if place == "name":
+        return "x", {"X-Break\\r\\nX-Injected": "1"}
+    if place == "cookie":
+        return "x", [("Set-Cookie", "a=1\\nX-Injected: 1")]
+    if place == "null":
+        return "x", {"X-Break": "a\\0b"}
+    return "x", 302, {"Location": "/a\\r\\nX-Injected: 1"}
+
+
+@app.get("/meet")
+def meet():
+    barrier.wait(10)
+    return "met"
+
+
+@app.get("/waits/<name>")
+def waits(name):
+    say(f"waiting {name}")
+    # Opening it for reading waits for the test to open it for writing.
+    with open(name) as pipe:
+        return pipe.read()
+
+
+@app.get("/leave/stream")
+def leave_stream():
+    class Pieces:
+        def __iter__(self):
+            say("streaming")
+            while True:
+                yield b"x" * 65536
+
+        def close(self):
+            say("closed")
+
+    return app.response_class(Pieces())
+
+
+@app.post("/leave/upload")
+def leave_upload():
+    say("uploading")
+    return str(len(request.get_data()))
+"""
+
+LIMITED = """
+from bustapi import Flask, request
+
+app = Flask(__name__)
+app.config["MAX_CONTENT_LENGTH"] = 1000
+
+
+@app.post("/read")
+def read():
+    return str(len(request.get_data()))
+
+
+@app.post("/unread")
+def unread():
+    return "unread"
+"""
+
+
+# --- what goes wrong before anything is served
+
+
+def run_to_end(folder, *arguments, **options):
+    """Run the command, which is expected not to serve."""
+    return subprocess.run(
+        bustapi_command(*arguments, **options),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": PACKAGE},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def test_a_port_in_use_is_one_line(tmp_path):
+    (tmp_path / "served.py").write_text(APP)
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = run_to_end(tmp_path, port=port)
+
+    assert ran.returncode != 0
+    (line,) = [line for line in ran.stderr.splitlines() if "rror" in line]
+    assert "in use" in line
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "tells"),
+    [
+        ([], {"app": "nowhere:app"}, "Could not import 'nowhere'"),
+        ([], {"app": "served:nothing"}, "Failed to find attribute 'nothing'"),
+        ([], {"app": "served:make("}, "Failed to parse"),
+        ([], {"app": "served:say"}, "The factory 'say' in module 'served' could not be called"),
+        (["--workers", "0"], {}, "--workers"),
+        (["--threads", "many"], {}, "--threads"),
+        (["--nonsense"], {}, "--nonsense"),
+        ([], {"port": 70000}, "port"),
+        (["--host", "host.invalid"], {}, "host.invalid"),
+        (["--unix-socket", "no/such/folder/socket"], {"port": None}, "no/such/folder"),
+    ],
+)
+def test_a_wrong_command_is_told_in_one_line(tmp_path, arguments, options, tells):
+    (tmp_path / "served.py").write_text(APP)
+    ran = run_to_end(tmp_path, *arguments, **options)
+    assert ran.returncode not in (0, -signal.SIGSEGV), ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert tells in ran.stderr
+    assert len([line for line in ran.stderr.splitlines() if line.startswith("Error")]) == 1
+
+
+def test_an_app_that_is_missing_is_told(tmp_path):
+    command = [sys.executable, "-m", "bustapi", "run", "--port", "0"]
+    ran = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": PACKAGE},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert ran.returncode != 0
+    assert "Error: Could not locate" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_an_app_that_cannot_be_imported_shows_its_own_error(tmp_path):
+    (tmp_path / "served.py").write_text("import no_such_module_at_all\n")
+    ran = run_to_end(tmp_path)
+    assert ran.returncode != 0
+    assert "no_such_module_at_all" in ran.stderr
+    assert "While importing 'served', an ImportError was raised" in ran.stderr
+    assert f"{os.sep}bustapi{os.sep}" not in ran.stderr
+
+
+# --- what clients send
+
+
+def head(*lines):
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+MALFORMED = {
+    "no version": head("GET /", "Host: a"),
+    "bad version": head("GET / HTTP/9.9", "Host: a"),
+    "not HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "bad method": head("G@T / HTTP/1.1", "Host: a"),
+    "space in target": head("GET /a b HTTP/1.1", "Host: a"),
+    "no host": head("GET / HTTP/1.1"),
+    "two hosts": head("GET / HTTP/1.1", "Host: a", "Host: b"),
+    "space before colon": head("GET / HTTP/1.1", "Host: a", "X-A : 1"),
+    "folded": head("GET / HTTP/1.1", "Host: a", "X-A: 1", " 2"),
+    "no colon": head("GET / HTTP/1.1", "Host: a", "nonsense"),
+    "null": head("GET / HTTP/1.1", "Host: a", "X-A: a\0b"),
+    "bare line feed in value": head("GET / HTTP/1.1", "Host: a", "X-A: a\rb"),
+    "two lengths": head("POST /echo HTTP/1.1", "Host: a", "Content-Length: 1", "Content-Length: 2"),
+    "length and chunks": head(
+        "POST /echo HTTP/1.1", "Host: a", "Content-Length: 1", "Transfer-Encoding: chunked"
+    ),
+    "negative length": head("POST /echo HTTP/1.1", "Host: a", "Content-Length: -1"),
+    "length of words": head("POST /echo HTTP/1.1", "Host: a", "Content-Length: five"),
+    "unknown coding": head("POST /echo HTTP/1.1", "Host: a", "Transfer-Encoding: x, gzip"),
+}
+
+
+def test_malformed_requests_are_refused_and_the_server_lives(live_server):
+    server = live_server(APP)
+    answers = {name: server.exchange(wire) for name, wire in MALFORMED.items()}
+    starts = {name: answer[:12] for name, answer in answers.items()}
+    refused = {b"HTTP/1.1 400", b"HTTP/1.1 501", b"HTTP/1.1 505"}
+    assert {name: start for name, start in starts.items() if start not in refused} == {}
+    # One answer each, and nothing of what came after the head.
+    assert {name for name, answer in answers.items() if answer.count(b"HTTP/1.1 ") != 1} == set()
+    assert server.get("/").text == "index"
+
+
+def test_heads_that_are_too_large(live_server):
+    server = live_server(APP)
+    long_target = server.exchange(head(f"GET /{'x' * 200_000} HTTP/1.1", "Host: a"))
+    assert long_target.startswith((b"HTTP/1.1 414 ", b"HTTP/1.1 431 "))
+    large = server.exchange(head("GET / HTTP/1.1", "Host: a", f"X-Large: {'x' * 300_000}"))
+    assert large.startswith(b"HTTP/1.1 431 ")
+    many = [f"X-{i}: 1" for i in range(5000)]
+    assert server.exchange(head("GET / HTTP/1.1", "Host: a", *many)).startswith(b"HTTP/1.1 431 ")
+    assert server.get("/").status == 200
+
+
+def test_bodies_that_are_too_large(live_server):
+    server = live_server(LIMITED)
+    assert server.request("POST", "/read", b"x" * 1000).text == "1000"
+    assert server.request("POST", "/read", b"x" * 1001).status == 413
+
+    # The answer does not wait for a body that nobody reads.
+    for target, status in (("/read", 413), ("/unread", 200)):
+        with contextlib.closing(server.connect()) as connection:
+            connection.sendall(
+                head(f"POST {target} HTTP/1.1", "Host: a", "Content-Length: 900000000")
+            )
+            assert read_answer(connection).status == status
+
+    # Neither does what is left of the body pass for a request.
+    smuggled = b"x" * 2000 + head("GET /smuggled HTTP/1.1", "Host: a")
+    length = f"Content-Length: {len(smuggled)}"
+
+    for target in ("/read", "/unread"):
+        wire = head(f"POST {target} HTTP/1.1", "Host: a", "Connection: close", length) + smuggled
+        assert server.exchange(wire).count(b"HTTP/1.1 ") == 1
+
+    chunk = b"%x\r\n%s\r\n" % (1001, b"x" * 1001)
+    chunked = [("Transfer-Encoding", "chunked")]
+    # Without a length, reading ends at the limit, as with Werkzeug's own stream.
+    assert server.request("POST", "/read", chunk + b"0\r\n\r\n", chunked).text == "1000"
+    assert server.request("POST", "/read", b"x" * 999).text == "999"
+
+
+def test_requests_in_one_packet(live_server):
+    server = live_server(APP)
+    wire = (
+        head("GET / HTTP/1.1", "Host: a")
+        + head("POST /echo HTTP/1.1", "Host: a", "Content-Length: 4")
+        + b"body"
+        + head("GET /nowhere HTTP/1.1", "Host: a")
+        + head("GET / HTTP/1.1", "Host: a", "Connection: close")
+    )
+    answers = server.exchange(wire).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [b"200", b"200", b"404", b"200"]
+    assert answers[1].endswith(b"\r\n\r\nbody")
+
+
+def test_a_connection_is_kept(live_server):
+    server = live_server(APP)
+
+    with contextlib.closing(server.connect()) as connection:
+        for _ in range(5):
+            connection.sendall(head("POST /echo HTTP/1.1", "Host: a", "Content-Length: 2") + b"hi")
+            assert read_answer(connection).body == b"hi"
+
+
+def test_a_client_that_waits_to_be_asked(live_server):
+    server = live_server(APP)
+
+    with contextlib.closing(server.connect()) as connection:
+        connection.sendall(
+            head("POST /echo HTTP/1.1", "Host: a", "Content-Length: 4", "Expect: 100-continue")
+        )
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"body")
+        assert read_answer(connection).body == b"body"
+
+
+def test_large_bodies_both_ways(live_server):
+    server = live_server(APP)
+    body = os.urandom(3_000_000)
+    assert server.request("POST", "/echo", body).body == body
+    pieces = [body[i : i + 50_000] for i in range(0, len(body), 50_000)]
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
+    chunked = [("Transfer-Encoding", "chunked")]
+    assert server.request("POST", "/echo", chunks, chunked).body == body
+
+
+# --- what applications do
+
+
+def test_a_view_that_raises(live_server):
+    server = live_server(APP)
+    answer = server.get("/fails")
+    assert answer.status == 500
+    assert "The server encountered an internal error" in answer.text
+    assert "secret" not in answer.text
+    server.wait_for("ValueError: secret of the app")
+    assert "Exception on /fails [GET]" in server.log
+    assert "Traceback (most recent call last)" in server.log
+    assert server.get("/").text == "index"
+
+
+def test_a_stream_that_raises_ends_the_connection(live_server):
+    server = live_server(APP)
+    received = server.exchange(head("GET /fails-late HTTP/1.1", "Host: a"))
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"one" in received
+    assert b"secret" not in received
+    assert not received.endswith(b"0\r\n\r\n"), "the body looks complete"
+    server.wait_for("ValueError: secret of the stream")
+    assert server.get("/").text == "index"
+
+
+@pytest.mark.parametrize("place", ["value", "name", "cookie", "null", "location"])
+def test_line_breaks_in_headers_stay_off_the_wire(live_server, place):
+    server = live_server(APP)
+    wire = head(f"GET /line-break/{place} HTTP/1.1", "Host: a", "Connection: close")
+    received = server.exchange(wire)
+    assert b"X-Injected" not in received.partition(b"\r\n\r\n")[0]
+    assert received.startswith(b"HTTP/1.1 500 ")
+    server.wait_for("ValueError")
+
+
+def test_slow_views_do_not_hold_up_others(live_server):
+    server = live_server(APP)
+
+    with ThreadPoolExecutor(6) as clients:
+        # Each waits until all have come.
+        met = [clients.submit(server.get, "/meet") for _ in range(6)]
+        assert server.get("/").text == "index"
+        assert {future.result(DEADLINE).text for future in met} == {"met"}
+
+
+def test_a_client_that_leaves_a_stream(live_server):
+    server = live_server(APP)
+
+    with contextlib.closing(server.connect()) as connection:
+        connection.sendall(head("GET /leave/stream HTTP/1.1", "Host: a"))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+    server.wait_for("closed")
+    assert server.get("/").text == "index"
+    assert server.stop() == 0
+    assert server.log.count("teardown /leave/stream None") == 1
+    assert server.log.count("closed") == 1
+
+
+def test_a_client_that_leaves_its_upload(live_server):
+    server = live_server(APP)
+
+    with contextlib.closing(server.connect()) as connection:
+        connection.sendall(head("POST /leave/upload HTTP/1.1", "Host: a", "Content-Length: 900000"))
+        connection.sendall(b"x" * 100_000)
+        server.wait_for("uploading")
+
+    server.wait_for("teardown /leave/upload")
+    assert server.get("/").text == "index"
+    assert server.stop() == 0
+    assert server.log.count("teardown /leave/upload") == 1
+    assert server.log.count("Exception on") == 0
+
+
+# --- the end
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A named pipe that the view ``waits`` reads."""
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_open_requests_are_finished(live_server, pipe, number, workers):
+    server = live_server(APP, "--workers", str(workers))
+
+    with ThreadPoolExecutor(1) as clients:
+        answer = clients.submit(server.get, "/waits/pipe")
+        server.wait_for("waiting pipe")
+        server.process.send_signal(number)
+
+        if workers == 1:
+            until(lambda: refuses(server))
+
+        pipe.write_text("finished")
+        assert answer.result(DEADLINE).text == "finished"
+
+    assert server.stop() == 0
+
+
+def refuses(server):
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+
+    return False
+
+
+def test_an_idle_connection_does_not_hold_up_the_end(live_server):
+    server = live_server(APP)
+
+    with contextlib.closing(server.connect()) as connection:
+        connection.sendall(head("GET / HTTP/1.1", "Host: a"))
+        assert read_answer(connection).body == b"index"
+        assert server.stop() == 0
+        assert connection.recv(1) == b""
+
+
+# --- processes
+
+
+def test_workers_share_the_work_and_are_replaced(live_server):
+    server = live_server(APP, "--workers", "2")
+
+    def processes():
+        return {int(server.get("/process").text) for _ in range(20)}
+
+    first = until(lambda: len(found := processes()) == 2 and found)
+    assert server.process.pid not in first
+    killed = first.pop()
+    os.kill(killed, signal.SIGKILL)
+    server.wait_for(f"Worker {killed} ended")
+
+    second = until(lambda: len(found := processes() - {killed}) == 2 and found)
+    assert first < second
+    assert server.stop() == 0
+
+    for process in second:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_a_unix_socket(live_server, tmp_path):
+    server = live_server(APP, "--unix-socket", str(tmp_path / "socket"), port=None)
+    assert server.address == str(tmp_path / "socket")
+    assert server.get("/").text == "index"
+    assert server.request("POST", "/echo", b"x" * 100_000).body == b"x" * 100_000
+    assert server.stop() == 0
+    # A socket that was left behind is not in the way.
+    again = live_server(APP, "--unix-socket", str(tmp_path / "socket"), port=None)
+    assert again.get("/").text == "index"
+
+
+@pytest.mark.slow
+def test_a_changed_file_restarts_the_server(live_server, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    server = live_server(APP, "--reload", port=port)
+    assert server.get("/").text == "index"
+    (tmp_path / "served.py").write_text(APP.replace('return "index"', 'return "changed"'))
+    server.wait_until_running(count=2)
+    assert server.get("/").text == "changed"
+
+
+# --- other ways in
+
+
+def test_app_run(live_server):
+    source = APP + "\nif __name__ == '__main__':\n    app.run(port=0)\n"
+    server = live_server(source, command=[sys.executable, "served.py"])
+    assert server.get("/").text == "index"
+    assert server.stop(signal.SIGINT) == 0
+
+
+def test_serve_in_a_thread(live_server):
+    source = APP + (
+        "\nif __name__ == '__main__':\n"
+        "    from bustapi.server import serve\n"
+        "    options = {'host': '127.0.0.1', 'port': 0}\n"
+        "    threading.Thread(target=serve, args=[app], kwargs=options, daemon=True).start()\n"
+        "    threading.Event().wait()\n"
+    )
+    server = live_server(source, command=[sys.executable, "served.py"])
+    assert server.get("/").text == "index"
+    # The signal is Python's to handle, which ends the process at once.
+    assert server.stop() == -signal.SIGTERM
+
+
+def test_flask_compat(live_server):
+    source = (
+        "from flask import Flask, jsonify\n"
+        "from flask.views import MethodView\n"
+        "import flask\n\n"
+        "app = Flask(__name__)\n\n"
+        "@app.get('/')\n"
+        "def index():\n"
+        "    return jsonify(flask.Flask.__module__)\n"
+    )
+    server = live_server(source, "--flask-compat")
+    assert json.loads(server.get("/").text).startswith("bustapi")
+
+
+def test_many_clients_at_once(live_server):
+    server = live_server(APP)
+    bodies = [os.urandom(200) for _ in range(200)]
+
+    with ThreadPoolExecutor(16) as clients:
+        echoes = clients.map(lambda body: server.request("POST", "/echo", body).body, bodies)
+        assert list(echoes) == bodies
+
+
+def test_connections_that_only_come_and_go(live_server):
+    server = live_server(APP)
+    started = threading.active_count()
+
+    for _ in range(50):
+        server.connect().close()
+
+    assert server.get("/").text == "index"
+    assert threading.active_count() == started
