@@ -37,6 +37,7 @@ from .signals import got_request_exception as got_request_exception
 from .signals import request_finished as request_finished
 from .signals import request_started as request_started
 from .signals import request_tearing_down as request_tearing_down
+from .templating import Environment  # noqa: TC001 Flask's module has it at run time
 from .testing import EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response
 
@@ -47,7 +48,6 @@ if t.TYPE_CHECKING:  # pragma: no cover
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from .asgi import Receive, Scope, Send
-    from .templating import Environment
 
 _IGNORED_RUN = (
     " * Ignoring a call to 'app.run()' that would block the current 'flask' CLI command.\n"

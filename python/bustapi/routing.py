@@ -156,6 +156,9 @@ class Rule(_Rule):
     :raises TypeError: ``methods`` is a string.
     """
 
+    # The name that the class has in Flask's API, which is what users see of it.
+    __module__ = "werkzeug.routing.rules"
+
     #: The map that has read this rule's attributes.
     _reader: Map | None = None
 
@@ -222,6 +225,9 @@ class Map(RuleMap, _Map):
     Takes the arguments of `werkzeug.routing.Map`. Rules and converters can be added at any
     time, also while requests are matched.
     """
+
+    # The name that the class has in Flask's API, which is what users see of it.
+    __module__ = "werkzeug.routing.map"
 
     converters: dict[str, type[BaseConverter]]
     _rules_by_endpoint: dict[t.Any, list[_Rule]]

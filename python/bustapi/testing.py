@@ -15,6 +15,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request as BaseRequest
 
 from .cli import ScriptInfo
+from .sessions import SessionMixin  # noqa: TC001 Flask's module has it at run time
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from types import TracebackType
@@ -23,7 +24,6 @@ if t.TYPE_CHECKING:  # pragma: no cover
     from werkzeug.test import TestResponse
 
     from .app import Flask
-    from .sessions import SessionMixin
 
 
 class EnvironBuilder(werkzeug.test.EnvironBuilder):
