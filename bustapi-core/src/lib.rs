@@ -44,6 +44,8 @@ pub use dispatch::{Dispatcher, Routed};
 pub use error::{ReadError, ServerError};
 pub use fault::{internal_error, log, set_logger};
 pub use handler::{Answer, Handler, Responder, responder};
+/// A reason of the application's own, to be put among a response's extensions.
+pub use hyper::ext::ReasonPhrase;
 pub use listener::{Address, Listener};
 pub use server::Server;
 pub use static_files::{FileError, StaticFiles};
