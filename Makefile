@@ -21,7 +21,7 @@ CRATES := bustapi-router bustapi-http bustapi-core bustapi-py
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find $(CRATES) -name '*.rs' -o -name 'Cargo.toml')
 PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
 
-.PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-python types types-native deps \
+.PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-fuzz lint-python types types-native deps \
         test-rust test-python test-python-fast conformance conformance-short differential \
         bench bench-server bench-peers fuzz fuzz-build load docs docs-rust docs-guide \
         ci msrv wheel clean help
@@ -79,10 +79,15 @@ fmt-check: $(VENV)/.tools
 	cargo fmt --all --check
 	$(VENV)/bin/ruff format --check .
 
-lint: lint-rust lint-python
+lint: lint-rust lint-fuzz lint-python
 
 lint-rust: $(VENV)/.created
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# The fuzz targets must compile; libFuzzer itself, which is C++, is built by `make fuzz` only.
+lint-fuzz: $(VENV)/.created
+	CUSTOM_LIBFUZZER_PATH=$(CURDIR)/fuzz/libfuzzer.a CUSTOM_LIBFUZZER_STD_CXX=none \
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --locked -- -D warnings
 
 lint-python: $(VENV)/.tools
 	$(VENV)/bin/ruff check .

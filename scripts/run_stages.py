@@ -32,6 +32,7 @@ STAGES = (
     Stage(TOOLS),
     Stage("fmt-check", needs=TOOLS),
     Stage("lint-rust", needs=TOOLS),
+    Stage("lint-fuzz", needs=TOOLS),
     Stage("test-rust", needs=TOOLS),
     Stage("lint-python", needs=TOOLS),
     Stage("types", needs=TOOLS),
