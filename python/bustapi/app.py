@@ -49,10 +49,6 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
     from .asgi import Receive, Scope, Send
 
-_IGNORED_RUN = (
-    " * Ignoring a call to 'app.run()' that would block the current 'flask' CLI command.\n"
-    "   Only call 'app.run()' in an 'if __name__ == \"__main__\"' guard."
-)
 _NO_URL_ADAPTER = (
     "Unable to build URLs outside an active request without 'SERVER_NAME' configured."
     " Also configure 'APPLICATION_ROOT' and 'PREFERRED_URL_SCHEME' as needed."
@@ -353,10 +349,7 @@ class Flask(App):
         return RequestContext(self, environ)
 
     def test_request_context(self, *args: t.Any, **kwargs: t.Any) -> RequestContext:
-        """Make a request context for a made-up request; arguments as `testing.EnvironBuilder`.
-
-        Nothing is dispatched; use a `test_client` for that.
-        """
+        """Make a request context for a request that `testing.EnvironBuilder` makes up."""
         builder = EnvironBuilder(self, *args, **kwargs)
 
         try:
@@ -368,10 +361,8 @@ class Flask(App):
         self,
         exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
     ) -> None:
-        """Log an exception with its traceback, at error level.
-
-        Logged from this module, as the default format names it: "ERROR in app".
-        """
+        """Log an exception with its traceback, at error level."""
+        # From this module, as the default format names it: "ERROR in app".
         self.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=exc_info)
 
     # -- doors ----------------------------------------------------------------------------
@@ -448,7 +439,7 @@ class Flask(App):
         """
         if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
             if not is_running_from_reloader():
-                click.secho(_IGNORED_RUN, fg="red")
+                click.secho(cli.IGNORED_RUN, fg="red")
 
             return
 

@@ -55,6 +55,12 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
     from .app import Flask
 
+#: What ``app.run()`` says when a command serves the application already.
+IGNORED_RUN = (
+    " * Ignoring a call to 'app.run()' that would block the current 'flask' CLI command.\n"
+    "   Only call 'app.run()' in an 'if __name__ == \"__main__\"' guard."
+)
+
 
 class FlaskGroup(AppGroup):
     """A group with the built-in commands and those of the application that it loads.
