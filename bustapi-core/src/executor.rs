@@ -8,10 +8,17 @@
 //! So each endpoint is watched. Its first [`TRIAL_CALLS`] calls go to the pool. Once that
 //! many have been quick (below [`QUICK`]), further calls run on the IO thread. A single
 //! slow call there is a strike: it sends the endpoint back to the pool until a number of
-//! consecutive quick calls, which doubles with each strike, has been seen. (A decaying mean
-//! would return too soon: an endpoint that is slow once in a hundred calls has a fine mean.)
-//! A strike after a long quick time is the first one again: on a busy machine any call is
-//! interrupted now and then, and that must not keep an endpoint off the IO thread for good.
+//! consecutive quick calls, which grows fourfold with each strike, has been seen. (A decaying
+//! mean would return too soon: an endpoint that is slow once in a hundred calls has a fine mean.)
+//!
+//! The pool's threads share one interpreter, so that a call there may be slow for no other
+//! reason than the others beside it. A slow call among others proves nothing: it neither fails
+//! the trial nor passes for a quick one, but [`CROWDED_CALLS`] of them do. The IO thread then
+//! shows what they were, at the price of a strike.
+//!
+//! A strike after a long quick time is the first one again. A call that was slow because the
+//! system ran another process meanwhile is no strike: the thread has then neither waited nor
+//! computed for so long.
 //!
 //! Calls on the IO thread are queued and run together by one task, which the runtime
 //! schedules behind the connections that are ready: entering the interpreter is paid once
@@ -27,6 +34,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::fault;
+use crate::usage::ThreadUsage;
 
 /// Calls that take longer than this hold up the other connections noticeably.
 pub const QUICK: Duration = Duration::from_millis(1);
@@ -35,8 +43,10 @@ pub const TRIAL_CALLS: u32 = 8;
 /// An endpoint that was quick on the IO thread for so many times the calls of its last trial is
 /// forgiven its strikes; so one that is slow more often than once in 512 calls never is.
 const FORGIVEN_AFTER: u32 = 64;
-/// Strikes after which the required number of quick calls no longer doubles (8 << 16).
-const MAX_STRIKES: u32 = 16;
+/// Slow calls among others that count as one quick call.
+pub const CROWDED_CALLS: u32 = 4;
+/// Strikes after which the required number of quick calls no longer grows (8 << 16).
+const MAX_STRIKES: u32 = 8;
 /// How long one batch may keep the IO thread from its sockets.
 const BATCH_TIME: Duration = Duration::from_millis(2);
 
@@ -55,7 +65,8 @@ pub trait Work: Send + Sync + 'static {
 /// What is remembered of one endpoint's calls.
 #[derive(Debug)]
 pub struct Habit {
-    /// Quick calls on the pool still to be seen; 0 means that calls run on the IO thread.
+    /// What is left of the trial on the pool, in crowded calls, of which a quick one counts for
+    /// several; 0 means that calls run on the IO thread.
     trial: AtomicU32,
     strikes: AtomicU32,
     /// Quick calls on the IO thread since the last strike.
@@ -65,7 +76,7 @@ pub struct Habit {
 impl Default for Habit {
     fn default() -> Self {
         Self {
-            trial: AtomicU32::new(TRIAL_CALLS),
+            trial: AtomicU32::new(TRIAL_CALLS * CROWDED_CALLS),
             strikes: AtomicU32::new(0),
             clean: AtomicU32::new(0),
         }
@@ -80,7 +91,8 @@ impl Habit {
     }
 
     fn required(&self) -> u32 {
-        TRIAL_CALLS << self.strikes.load(Ordering::Relaxed).min(MAX_STRIKES)
+        let strikes = self.strikes.load(Ordering::Relaxed).min(MAX_STRIKES);
+        (TRIAL_CALLS * CROWDED_CALLS) << (2 * strikes)
     }
 
     /// Notes a call that ran on the IO thread.
@@ -90,7 +102,8 @@ impl Habit {
             self.clean.store(clean.saturating_add(1), Ordering::Relaxed);
             return;
         }
-        if clean >= self.required().saturating_mul(FORGIVEN_AFTER) {
+        let calls = self.required() / CROWDED_CALLS;
+        if clean >= calls.saturating_mul(FORGIVEN_AFTER) {
             self.strikes.store(0, Ordering::Relaxed);
         }
         self.clean.store(0, Ordering::Relaxed);
@@ -98,15 +111,20 @@ impl Habit {
         self.trial.store(self.required(), Ordering::Relaxed);
     }
 
-    /// Notes a call that ran on the pool.
-    pub fn ran_on_pool(&self, took: Duration) {
-        if took >= QUICK {
-            self.trial.store(self.required(), Ordering::Relaxed);
-        } else {
-            // Calls that were on the pool when the last trial call ended must not wrap below 0.
-            let left = self.trial.load(Ordering::Relaxed);
-            self.trial.store(left.saturating_sub(1), Ordering::Relaxed);
-        }
+    /// Notes a call that ran on the pool; `crowded` where others ran there meanwhile.
+    pub fn ran_on_pool(&self, took: Duration, crowded: bool) {
+        let passed = match (took < QUICK, crowded) {
+            (true, _) => CROWDED_CALLS,
+            (false, true) => 1,
+            (false, false) => {
+                self.trial.store(self.required(), Ordering::Relaxed);
+                return;
+            }
+        };
+        // Calls that were on the pool when the last trial call ended must not wrap below 0.
+        let left = self.trial.load(Ordering::Relaxed);
+        self.trial
+            .store(left.saturating_sub(passed), Ordering::Relaxed);
     }
 }
 
@@ -155,6 +173,7 @@ impl<W: Work> Executor<W> {
                 max_threads: threads.max(1),
                 pool: Mutex::new(Pool::default()),
                 wake: Condvar::new(),
+                busy: AtomicU32::new(0),
             }),
         }
     }
@@ -199,6 +218,8 @@ struct Inner<W: Work> {
     max_threads: usize,
     pool: Mutex<Pool<W>>,
     wake: Condvar,
+    /// How many pool threads are running a job.
+    busy: AtomicU32,
 }
 
 /// The jobs for the IO thread.
@@ -270,15 +291,22 @@ impl<W: Work> Inner<W> {
         }
         // Time counts from when the first job is asked for: entering the interpreter may have
         // to wait for the pool's threads, which is not the endpoint's fault.
-        let mut end: Option<Instant> = None;
+        let mut batch: Option<(Instant, Option<ThreadUsage>)> = None;
         let mut running: Option<(Arc<Habit>, Instant)> = None;
         let mut out_of_time = false;
         let mut next = || {
             let now = Instant::now();
+            let (start, usage) = batch.get_or_insert_with(|| (now, ThreadUsage::now()));
             if let Some((habit, began)) = running.take() {
-                habit.ran_inline(now - began);
+                let took = now - began;
+                // Only what the call itself waited for, or computed, counts against it.
+                let interrupted = took >= QUICK
+                    && usage
+                        .as_ref()
+                        .is_some_and(|usage| usage.was_interrupted(began - *start, QUICK));
+                habit.ran_inline(if interrupted { Duration::ZERO } else { took });
             }
-            if now >= *end.get_or_insert_with(|| now + BATCH_TIME) {
+            if now >= *start + BATCH_TIME {
                 out_of_time = true;
                 return None;
             }
@@ -362,12 +390,14 @@ impl<W: Work> Inner<W> {
         while let Some((habit, job)) = self.take() {
             let mut job = Some(job);
             let mut began = None;
+            let mut crowded = self.busy.fetch_add(1, Ordering::Relaxed) > 0;
             let mut next = || {
                 let now = Instant::now();
                 if job.is_none()
                     && let Some(began) = began.take()
                 {
-                    habit.ran_on_pool(now - began);
+                    crowded |= self.busy.load(Ordering::Relaxed) > 1;
+                    habit.ran_on_pool(now - began, crowded);
                 }
                 began = job.is_some().then_some(now);
                 job.take()
@@ -375,6 +405,7 @@ impl<W: Work> Inner<W> {
             if catch_unwind(AssertUnwindSafe(|| self.work.run(&mut next))).is_err() {
                 fault::log("a handler panicked on a pool thread");
             }
+            self.busy.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

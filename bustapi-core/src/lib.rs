@@ -34,6 +34,7 @@ mod server;
 pub mod shutdown;
 mod static_files;
 mod stream;
+mod usage;
 mod watch;
 
 pub use access_log::{AccessHook, AccessRecord};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use bustapi_core::executor::{Executor, Habit, Place, QUICK, TRIAL_CALLS, Work};
+use bustapi_core::executor::{CROWDED_CALLS, Executor, Habit, Place, QUICK, TRIAL_CALLS, Work};
 
 use crate::support::{DEADLINE, collect_log, logged, wait_for};
 
@@ -128,39 +128,50 @@ fn a_slow_endpoint_stays_on_the_pool() {
 }
 
 #[test]
-fn strikes_double_the_trial_and_are_forgiven_in_time() {
+fn strikes_lengthen_the_trial_fourfold_and_are_forgiven_in_time() {
     let habit = Habit::default();
     let quick = Duration::ZERO;
     let trial = |habit: &Habit| {
         let mut calls = 0;
         while !habit.is_quick() {
-            habit.ran_on_pool(quick);
+            habit.ran_on_pool(quick, false);
             calls += 1;
         }
         calls
     };
     assert_eq!(trial(&habit), TRIAL_CALLS);
-    for strike in 1..10 {
+    for strike in 1..5 {
         habit.ran_inline(quick);
         habit.ran_inline(QUICK);
         assert!(!habit.is_quick());
-        assert_eq!(trial(&habit), TRIAL_CALLS << strike);
+        assert_eq!(trial(&habit), TRIAL_CALLS << (2 * strike));
     }
     // A slow call starts a trial again, without a strike.
     habit.ran_inline(QUICK);
-    habit.ran_on_pool(quick);
-    habit.ran_on_pool(QUICK);
+    habit.ran_on_pool(quick, false);
+    habit.ran_on_pool(QUICK, false);
     assert_eq!(trial(&habit), TRIAL_CALLS << 10);
     for _ in 0..(TRIAL_CALLS << 10) * 64 {
         habit.ran_inline(quick);
     }
     habit.ran_inline(QUICK);
-    assert_eq!(trial(&habit), TRIAL_CALLS << 1);
+    assert_eq!(trial(&habit), TRIAL_CALLS << 2);
     // Without end it does not grow.
     for _ in 0..100 {
         habit.ran_inline(QUICK);
     }
     assert_eq!(trial(&habit), TRIAL_CALLS << 16);
+}
+
+#[test]
+fn slow_calls_among_others_prove_little() {
+    let habit = Habit::default();
+    for _ in 0..TRIAL_CALLS * CROWDED_CALLS - 1 {
+        habit.ran_on_pool(QUICK, true);
+        assert!(!habit.is_quick());
+    }
+    habit.ran_on_pool(QUICK, true);
+    assert!(habit.is_quick(), "the IO thread is to show what they were");
 }
 
 #[test]
