@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::plan::Plan;
 use crate::request::RawRequest;
@@ -273,6 +273,9 @@ pub(crate) fn has_no_body(status: StatusCode) -> bool {
         || status == StatusCode::NOT_MODIFIED
 }
 
+/// How many attributes an object of the default response class has.
+const RESPONSE_STATE: usize = 6;
+
 /// A response object of the default kind with its whole body in memory, read in place of
 /// being called; `None` for any other.
 ///
@@ -288,6 +291,11 @@ pub(crate) fn from_response(
     if !plan.lean_response || !response.get_type().is(plan.response_class.bind(py)) {
         return Ok(None);
     }
+    let state = response.getattr(intern!(py, "__dict__"))?;
+    // What an application has set on one object may be one of the methods that are left out.
+    if state.cast::<PyDict>()?.len() > RESPONSE_STATE {
+        return Ok(None);
+    }
     let pieces = response.getattr(intern!(py, "response"))?;
     let Ok(pieces) = pieces.cast_exact::<PyList>() else {
         return Ok(None);
@@ -298,6 +306,10 @@ pub(crate) fn from_response(
     let status = response.getattr(intern!(py, "_status"))?;
     let status = Status::parse(status.cast::<PyString>()?)?;
     let headers = response.getattr(intern!(py, "headers"))?;
+    // Werkzeug takes a dict as well.
+    if !headers.get_type().is(plan.headers_class.bind(py)) {
+        return Ok(None);
+    }
     let list = headers.getattr(intern!(py, "_list"))?;
     let headers = match header_map(list.cast::<PyList>()?) {
         Ok(headers)

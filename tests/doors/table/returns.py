@@ -36,6 +36,14 @@ def _wsgi(environ, start_response):
 def _values(fw):
     response = fw.make_response("from a response")
     response.headers["X-Own"] = "1"
+    replaced = fw.make_response(("headers replaced", 202))
+    replaced.headers = {"X-Plain": "dict"}
+    emptied = fw.make_response("headers emptied")
+    emptied.headers.clear()
+    patched = fw.make_response("patched")
+    patched.get_wsgi_headers = lambda environ: Headers([("X-Patched", environ["PATH_INFO"])])
+    numbered = fw.make_response("numbered")
+    numbered.status_code = 299
     sub = type("Sub", (fw.Response,), {"default_mimetype": "text/x-sub"})
     return {
         "text": "text é",
@@ -62,6 +70,10 @@ def _values(fw):
         "three-none": ("none", None, None),
         "status-none": ("none", None),
         "response": response,
+        "headers-replaced": replaced,
+        "headers-emptied": emptied,
+        "headers-patched": patched,
+        "status-numbered": numbered,
         "response-tuple": (fw.make_response("r"), 203, {"X-A": "1"}),
         "response-type": (fw.jsonify(a=1), {"Content-Type": "application/x-own"}),
         "werkzeug": WerkzeugResponse("werkzeug", 206, {"X-W": "1"}),
@@ -129,6 +141,10 @@ _NAMES = [
     "three-none",
     "status-none",
     "response",
+    "headers-replaced",
+    "headers-emptied",
+    "headers-patched",
+    "status-numbered",
     "response-tuple",
     "response-type",
     "werkzeug",
@@ -186,7 +202,7 @@ def returned(fw):
     return _app(fw)
 
 
-@case(*[request("HEAD", f"/{name}") for name in _NAMES[:50]], get("/text"))
+@case(*[request("HEAD", f"/{name}") for name in _NAMES[:54]], get("/text"))
 def returned_to_head(fw):
     return _app(fw)
 
