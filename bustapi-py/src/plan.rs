@@ -136,6 +136,9 @@ impl Plan {
             .try_iter()?
             .map(|class| {
                 let class = class?.cast_into::<PyType>()?;
+                // A class gets its version when an attribute that its own class has no
+                // descriptor for is first looked up.
+                class.getattr(intern!(py, "__init__"))?;
                 Ok(ClassVersion {
                     version: version_of(&class),
                     class: class.unbind(),

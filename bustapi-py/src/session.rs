@@ -1,7 +1,5 @@
 //! Session cookies.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bustapi_http::signed_cookie::TimestampSigner;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -31,14 +29,16 @@ impl SessionSigner {
         }
     }
 
-    /// What a cookie holds; `None` if it is not valid for `max_age` seconds, or not plain.
+    /// What a cookie holds; `None` if it was not signed in the last `max_age` seconds before
+    /// `now` (seconds since 1970), or is not plain.
     fn loads<'py>(
         &self,
         py: Python<'py>,
         cookie: &str,
         max_age: u64,
+        now: u64,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let Ok(payload) = self.signer.unsign(cookie, max_age, now()) else {
+        let Ok(payload) = self.signer.unsign(cookie, max_age, now) else {
             return Ok(None);
         };
         if payload.windows(TAG.len()).any(|window| window == TAG) {
@@ -51,17 +51,10 @@ impl SessionSigner {
         Ok(value.cast_into_exact::<PyDict>().ok())
     }
 
-    /// The cookie of a session; `None` for values that are not plain.
-    fn dumps(&self, session: &Bound<'_, PyDict>) -> Option<String> {
+    /// The cookie of a session, signed at `now`; `None` for values that are not plain.
+    fn dumps(&self, session: &Bound<'_, PyDict>, now: u64) -> Option<String> {
         let mut payload = String::with_capacity(64);
         json::dumps_untagged(session, &mut payload)?;
-        Some(self.signer.sign(payload.as_bytes(), now()))
+        Some(self.signer.sign(payload.as_bytes(), now))
     }
-}
-
-/// Seconds since 1970; zero on a clock before that.
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import hashlib
+import time
 import typing as t
 from datetime import datetime, timezone
 
@@ -242,7 +243,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def _sign(self, app: Flask, contents: dict[str, t.Any]) -> str:
         native = self._native_signer(app)
-        value = None if native is None else native.dumps(contents)
+        value = None if native is None else native.dumps(contents, int(time.time()))
 
         if value is not None:
             return value
@@ -265,7 +266,7 @@ class SecureCookieSessionInterface(SessionInterface):
         native = self._native_signer(app)
 
         if native is not None and max_age >= 0:
-            plain = native.loads(cookie, max_age)
+            plain = native.loads(cookie, max_age, int(time.time()))
 
             if plain is not None:
                 return self.session_class(plain)
