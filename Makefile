@@ -94,7 +94,7 @@ lint-python: $(VENV)/.tools
 
 types: $(VENV)/.tools
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pyright
+	$(VENV)/bin/pyright --project pyproject.toml
 
 # The stub of the extension against the extension itself.
 types-native: setup
