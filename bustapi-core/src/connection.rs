@@ -109,10 +109,17 @@ impl Future for Connection {
             return Poll::Ready(());
         };
         let mut connection = Pin::new(connection);
-        if begin_drain {
-            connection.as_mut().graceful_shutdown();
-        }
-        let poll = || connection.poll(context);
+        let poll = || {
+            if begin_drain {
+                // A request that has come already is served; hyper drops an idle connection
+                // without another look.
+                if let ended @ Poll::Ready(_) = connection.as_mut().poll(context) {
+                    return ended;
+                }
+                connection.as_mut().graceful_shutdown();
+            }
+            connection.as_mut().poll(context)
+        };
         let Ok(polled) = catch_unwind(AssertUnwindSafe(poll)) else {
             fault::log("an answer panicked while it was sent");
             return Poll::Ready(());

@@ -207,6 +207,7 @@ impl Acceptor {
     /// The next connection. Errors of single connections are passed over; lack of file
     /// descriptors or memory is waited out.
     pub(crate) async fn accept(&self) -> Socket {
+        let mut told = false;
         loop {
             let accepted = match self {
                 Self::Tcp(listener) => listener
@@ -229,7 +230,10 @@ impl Acceptor {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    crate::fault::log(&format!("cannot accept a connection: {error}"));
+                    if !told {
+                        crate::fault::log(&format!("cannot accept a connection: {error}"));
+                        told = true;
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bustapi_http::{ConnInfo, Scheme};
-use tokio::sync::Semaphore;
+use hyper::server::conn::http1;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::access_log::{AccessHook, AccessRecord, write_to_stderr};
@@ -12,8 +14,8 @@ use crate::config::Config;
 use crate::connection::{Shared, protocol, serve};
 use crate::dispatch::Dispatcher;
 use crate::error::ServerError;
-use crate::listener::Listener;
-use crate::stream::{Stream, peers};
+use crate::listener::{Acceptor, Listener};
+use crate::stream::{Socket, Stream, peers};
 use crate::watch::{TICK, Watch};
 
 /// Serves requests that come on a listener.
@@ -91,14 +93,41 @@ impl Server {
         listener: Listener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
+        let acceptor = listener.into_acceptor().map_err(ServerError::Accept)?;
         let drain_timeout = self.config.drain_timeout;
+        let places = Arc::new(Semaphore::new(self.config.max_connections));
         let watch = Arc::new(Watch::new(&self.config));
-        let ticking = tokio::spawn(tick(Arc::clone(&watch)));
+        // Ends with this future.
+        let mut ticking = JoinSet::new();
+        ticking.spawn(tick(Arc::clone(&watch)));
+        let reception = Reception {
+            protocol: protocol(&self.config),
+            watch: Arc::clone(&watch),
+            shared: Arc::new(Shared {
+                config: self.config,
+                dispatcher: self.dispatcher,
+                access_hook: self.access_hook,
+            }),
+        };
         let mut shutdown = std::pin::pin!(shutdown);
-        tokio::select! {
-            result = self.accept(listener, Arc::clone(&watch)) => result?,
-            () = &mut shutdown => {}
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                (socket, place) = next(&acceptor, &places) => reception.receive(socket, place),
+            }
         }
+        // Whoever is in the listen queue has connected in time, and may have asked already. The
+        // runtime learns of them at its next look at the sockets.
+        tokio::task::yield_now().await;
+        loop {
+            tokio::select! {
+                biased;
+                (socket, place) = next(&acceptor, &places) => reception.receive(socket, place),
+                () = std::future::ready(()) => break,
+            }
+        }
+        drop(acceptor);
         watch.drain();
         if timeout(drain_timeout, watch.empty()).await.is_err() {
             crate::fault::log(&format!(
@@ -109,40 +138,45 @@ impl Server {
             watch.abort();
             watch.empty().await;
         }
-        ticking.abort();
         Ok(())
     }
+}
 
-    async fn accept(self, listener: Listener, watch: Arc<Watch>) -> Result<(), ServerError> {
-        let acceptor = listener.into_acceptor().map_err(ServerError::Accept)?;
-        let places = Arc::new(Semaphore::new(self.config.max_connections));
-        let builder = protocol(&self.config);
-        let shared = Arc::new(Shared {
-            config: self.config,
-            dispatcher: self.dispatcher,
-            access_hook: self.access_hook,
+/// The next connection, when there is a place for it.
+async fn next(acceptor: &Acceptor, places: &Arc<Semaphore>) -> (Socket, OwnedSemaphorePermit) {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .expect("nobody closes the semaphore");
+    (acceptor.accept().await, place)
+}
+
+/// Puts accepted sockets to work.
+struct Reception {
+    protocol: http1::Builder,
+    watch: Arc<Watch>,
+    shared: Arc<Shared>,
+}
+
+impl Reception {
+    fn receive(&self, socket: Socket, place: OwnedSemaphorePermit) {
+        let Ok((remote, local)) = peers(&socket) else {
+            // The client has gone already.
+            return;
+        };
+        let info = ConnInfo {
+            remote,
+            local,
+            scheme: Scheme::Http,
+        };
+        let watched = self.watch.admit();
+        let stream = Stream::new(socket, Arc::clone(&watched.state));
+        let shared = Arc::clone(&self.shared);
+        let connection = serve(&self.protocol, stream, info, watched, shared);
+        tokio::spawn(async move {
+            connection.await;
+            drop(place);
         });
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return Ok(());
-            };
-            let socket = acceptor.accept().await;
-            let Ok((remote, local)) = peers(&socket) else {
-                continue;
-            };
-            let info = ConnInfo {
-                remote,
-                local,
-                scheme: Scheme::Http,
-            };
-            let watched = watch.admit();
-            let stream = Stream::new(socket, Arc::clone(&watched.state));
-            let connection = serve(&builder, stream, info, watched, Arc::clone(&shared));
-            tokio::spawn(async move {
-                connection.await;
-                drop(place);
-            });
-        }
     }
 }
 

@@ -115,3 +115,39 @@ fn a_head_on_its_way_is_still_served() {
     client.assert_closed();
     server.join();
 }
+
+#[test]
+fn clients_in_the_listen_queue_are_served() {
+    let (entered, was_entered) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let mut server = serve(
+        config(DEADLINE),
+        move |routed: Routed, responder: Responder| {
+            if routed.request.raw_path() == "/block" {
+                // Keeps the server from accepting.
+                entered.send(()).unwrap();
+                released.lock().unwrap().recv_timeout(DEADLINE).unwrap();
+            }
+            hello(routed, responder);
+        },
+    );
+    let mut blocking = server.connect();
+    blocking.send(get("/block"));
+    was_entered.recv_timeout(DEADLINE).unwrap();
+    let mut queued: Vec<_> = (0..5)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send(get("/"));
+            client
+        })
+        .collect();
+    server.stop();
+    release.send(()).unwrap();
+    for client in &mut queued {
+        assert_eq!(client.reply().status, 200);
+        client.assert_closed();
+    }
+    assert_eq!(blocking.reply().status, 200);
+    server.join();
+}
