@@ -108,9 +108,9 @@ class LiveServer:
             assert len(lines) >= count, f"{text!r} was not printed:\n{''.join(self._lines)}"
             return lines[count - 1]
 
-    def wait_until_running(self, count: int = 1) -> LiveServer:
+    def wait_until_running(self, count: int = 1, says: str = "Running on") -> LiveServer:
         """Wait until the server says where it listens."""
-        place = self.wait_for("Running on", count).partition("Running on ")[2].split(" (")[0]
+        place = self.wait_for(says, count).partition(says)[2].strip(": ").split(" (")[0]
 
         if place.startswith("http://"):
             host, _, port = place.strip().removeprefix("http://").rpartition(":")
