@@ -1,9 +1,9 @@
 //! Request bodies as file-like objects.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use bustapi_core::{ReadError, RequestBody};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
@@ -69,6 +69,36 @@ impl Source {
     }
 }
 
+impl Source {
+    /// What has been received and not asked for, or else the next piece as it arrives.
+    fn next_chunk(&mut self) -> Result<Option<Bytes>, ReadError> {
+        if !self.buffer.is_empty() {
+            return Ok(Some(self.buffer.split().freeze()));
+        }
+        if self.ended {
+            return Ok(None);
+        }
+        let chunk = self.body.chunk_blocking()?;
+        self.ended = chunk.is_none();
+        Ok(chunk)
+    }
+
+    fn read_all(&mut self) -> Result<Bytes, ReadError> {
+        let Some(first) = self.next_chunk()? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next_chunk()? else {
+            return Ok(first);
+        };
+        let mut all = BytesMut::from(first);
+        all.extend_from_slice(&second);
+        while let Some(more) = self.next_chunk()? {
+            all.extend_from_slice(&more);
+        }
+        Ok(all.freeze())
+    }
+}
+
 impl RawBody {
     pub(crate) fn new(body: RequestBody) -> Self {
         Self {
@@ -80,14 +110,32 @@ impl RawBody {
         }
     }
 
+    /// Runs `reading` with the interpreter released.
+    ///
+    /// # Errors
+    ///
+    /// As [`error::from_read`].
+    fn with_source<T: Send>(
+        &self,
+        py: Python<'_>,
+        reading: impl FnOnce(&mut Source) -> Result<T, ReadError> + Send,
+    ) -> PyResult<T> {
+        py.detach(|| reading(&mut self.source.lock().unwrap_or_else(PoisonError::into_inner)))
+            .map_err(|error| error::from_read(py, &error))
+    }
+
     fn take(&self, py: Python<'_>, until: Until) -> PyResult<BytesMut> {
-        py.detach(|| {
-            self.source
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .take(until)
-        })
-        .map_err(|error| error::from_read(py, &error))
+        self.with_source(py, |source| source.take(until))
+    }
+
+    /// All that is left.
+    pub(crate) fn read_all(&self, py: Python<'_>) -> PyResult<Bytes> {
+        self.with_source(py, Source::read_all)
+    }
+
+    /// The next piece, of the size in which it arrived; `None` at the end.
+    pub(crate) fn next_chunk(&self, py: Python<'_>) -> PyResult<Option<Bytes>> {
+        self.with_source(py, Source::next_chunk)
     }
 }
 

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::request::RawRequest;
+use crate::request_class::make_request;
 
 type Slot = Option<Py<PyAny>>;
 
@@ -260,7 +261,13 @@ impl RequestContextBase {
         let rule = this.url_rule.as_ref().map(|rule| rule.clone_ref(py));
         let args = this.view_args.as_ref().map(|args| args.clone_ref(py));
         drop(this);
-        let request = slf.call_method1(intern!(py, "_make_request"), (raw,))?;
+        let app = slf.borrow().app(py)?;
+        let app = app.bind(py);
+        let request = make_request(&app.getattr(intern!(py, "request_class"))?, &raw)?;
+        request.setattr(
+            intern!(py, "json_module"),
+            app.getattr(intern!(py, "json"))?,
+        )?;
         if let Some(rule) = rule {
             request.setattr(intern!(py, "url_rule"), rule)?;
         }

@@ -1,6 +1,8 @@
 //! Rust errors as Python exceptions; the one place for this mapping.
 
 use bustapi_core::{ReadError, ServerError};
+use bustapi_http::HttpError;
+use http::StatusCode;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
@@ -22,6 +24,17 @@ pub(crate) fn from_read(py: Python<'_>, error: &ReadError) -> PyErr {
         ReadError::TooLarge { .. } => "RequestEntityTooLarge",
         _ => "ClientDisconnected",
     };
+    werkzeug_exception(py, name)
+}
+
+/// A form beyond a limit raises `RequestEntityTooLarge` (413); `None` for a malformed one, which
+/// Werkzeug passes over.
+pub(crate) fn from_form(py: Python<'_>, error: &HttpError) -> Option<PyErr> {
+    (error.status_hint() == StatusCode::PAYLOAD_TOO_LARGE)
+        .then(|| werkzeug_exception(py, "RequestEntityTooLarge"))
+}
+
+fn werkzeug_exception(py: Python<'_>, name: &str) -> PyErr {
     let raised = py
         .import("werkzeug.exceptions")
         .and_then(|module| module.getattr(name)?.call0());

@@ -1,4 +1,7 @@
 //! JSON as Flask's default provider writes it, for values made of plain Python types.
+//!
+//! That is `json.dumps` with sorted keys and ASCII escapes. What is not written here is the
+//! provider's matter: it calls `json.dumps` for the whole value, and so has Python's errors.
 
 use std::fmt::Write as _;
 
@@ -8,141 +11,263 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 /// Nesting beyond this is left to Python, which knows how deep its stack may get.
 const MAX_DEPTH: u32 = 64;
 
+/// What stands between items, and between a key and its value.
+#[derive(Clone, Copy)]
+struct Separators {
+    item: &'static str,
+    key: &'static str,
+}
+
+const COMPACT: Separators = Separators {
+    item: ",",
+    key: ":",
+};
+
+const SPACED: Separators = Separators {
+    item: ", ",
+    key: ": ",
+};
+
+/// Why writing stopped.
+enum Stop {
+    /// The provider has to write it.
+    NotPlain,
+    /// `default` raised an exception.
+    Raised(PyErr),
+}
+
+type Written = Result<(), Stop>;
+
 /// Writes `value` as `json.dumps` does with `sort_keys`, `ensure_ascii` and compact
 /// separators. `None` where anything but exact `dict` with `str` keys, `list`, `tuple`,
 /// `str`, `int`, `float`, `bool` and `None` occurs: that is the provider's matter.
 pub(crate) fn dumps(value: &Bound<'_, PyAny>, out: &mut String) -> Option<()> {
-    write(value, out, 0)
+    let mut writer = Writer {
+        out,
+        separators: COMPACT,
+        default: None,
+    };
+    writer.write(value, 0).ok()
 }
 
-fn write(value: &Bound<'_, PyAny>, out: &mut String, depth: u32) -> Option<()> {
-    if depth > MAX_DEPTH {
-        return None;
+/// Writes a value with sorted keys and ASCII escapes.
+///
+/// `default` is called for a value of another type and returns what is written in its place;
+/// `spaced` puts a space after commas and colons. `None` is returned for what `json.dumps` has
+/// to write.
+///
+/// # Errors
+///
+/// What `default` raises.
+#[pyfunction]
+pub(crate) fn dump_json(
+    value: &Bound<'_, PyAny>,
+    default: &Bound<'_, PyAny>,
+    spaced: bool,
+) -> PyResult<Option<String>> {
+    let mut out = String::with_capacity(128);
+    let mut writer = Writer {
+        out: &mut out,
+        separators: if spaced { SPACED } else { COMPACT },
+        default: Some(default),
+    };
+    match writer.write(value, 0) {
+        Ok(()) => Ok(Some(out)),
+        Err(Stop::Raised(error)) => Err(error),
+        Err(Stop::NotPlain) => Ok(None),
     }
-    if let Ok(text) = value.cast_exact::<PyString>() {
-        return write_string(text, out);
-    }
-    if let Ok(dict) = value.cast_exact::<PyDict>() {
-        return write_dict(dict, out, depth);
-    }
-    if let Ok(list) = value.cast_exact::<PyList>() {
-        return write_items(list.iter(), out, depth);
-    }
-    if let Ok(number) = value.cast_exact::<PyInt>() {
-        return write_int(number, out);
-    }
-    if let Ok(flag) = value.cast_exact::<PyBool>() {
-        out.push_str(if flag.is_true() { "true" } else { "false" });
-        return Some(());
-    }
-    if value.is_none() {
-        out.push_str("null");
-        return Some(());
-    }
-    if let Ok(number) = value.cast_exact::<PyFloat>() {
-        return write_float(number, out);
-    }
-    if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-        return write_items(tuple.iter(), out, depth);
-    }
-    None
 }
 
-fn write_items<'py>(
-    items: impl Iterator<Item = Bound<'py, PyAny>>,
-    out: &mut String,
-    depth: u32,
-) -> Option<()> {
-    out.push('[');
-    for (index, item) in items.enumerate() {
-        if index > 0 {
-            out.push(',');
+struct Writer<'a, 'py> {
+    out: &'a mut String,
+    separators: Separators,
+    default: Option<&'a Bound<'py, PyAny>>,
+}
+
+impl<'py> Writer<'_, 'py> {
+    fn write(&mut self, value: &Bound<'py, PyAny>, depth: u32) -> Written {
+        if depth > MAX_DEPTH {
+            return Err(Stop::NotPlain);
         }
-        write(&item, out, depth + 1)?;
-    }
-    out.push(']');
-    Some(())
-}
-
-fn write_dict(dict: &Bound<'_, PyDict>, out: &mut String, depth: u32) -> Option<()> {
-    if dict.is_empty() {
-        out.push_str("{}");
-        return Some(());
-    }
-    let mut entries = Vec::with_capacity(dict.len());
-    for (key, value) in dict.iter() {
-        entries.push((key.cast_into_exact::<PyString>().ok()?, value));
-    }
-    // Python compares by code point, which is the order of UTF-8 bytes.
-    let mut sorted = Vec::with_capacity(entries.len());
-    for (key, value) in &entries {
-        sorted.push((key.to_str().ok()?, key, value));
-    }
-    sorted.sort_unstable_by_key(|(text, _, _)| *text);
-    out.push('{');
-    for (index, (_, key, value)) in sorted.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            return self.write_string(text);
         }
-        write_string(key, out)?;
-        out.push(':');
-        write(value, out, depth + 1)?;
-    }
-    out.push('}');
-    Some(())
-}
-
-fn write_int(number: &Bound<'_, PyInt>, out: &mut String) -> Option<()> {
-    match number.extract::<i64>() {
-        // Writing to a String cannot fail.
-        Ok(small) => write!(out, "{small}").ok(),
-        Err(_) => {
-            out.push_str(number.repr().ok()?.to_str().ok()?);
-            Some(())
+        if let Ok(dict) = value.cast_exact::<PyDict>() {
+            return self.write_dict(dict, depth);
         }
-    }
-}
-
-fn write_float(number: &Bound<'_, PyFloat>, out: &mut String) -> Option<()> {
-    let value = number.value();
-    if value.is_finite() {
-        out.push_str(number.repr().ok()?.to_str().ok()?);
-    } else if value.is_nan() {
-        out.push_str("NaN");
-    } else {
-        out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
-    }
-    Some(())
-}
-
-fn write_string(text: &Bound<'_, PyString>, out: &mut String) -> Option<()> {
-    let text = text.to_str().ok()?;
-    out.push('"');
-    let mut plain = 0;
-    for (at, c) in text.char_indices() {
-        if matches!(c, ' '..='~') && c != '"' && c != '\\' {
-            continue;
+        if let Ok(list) = value.cast_exact::<PyList>() {
+            return self.write_items(list.iter(), depth);
         }
-        out.push_str(&text[plain..at]);
-        plain = at + c.len_utf8();
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            other => {
-                for unit in other.encode_utf16(&mut [0; 2]) {
-                    write!(out, "\\u{unit:04x}").ok()?;
-                }
+        if let Ok(number) = value.cast_exact::<PyInt>() {
+            return self.write_int(number);
+        }
+        if let Ok(flag) = value.cast_exact::<PyBool>() {
+            self.out
+                .push_str(if flag.is_true() { "true" } else { "false" });
+            return Ok(());
+        }
+        if value.is_none() {
+            self.out.push_str("null");
+            return Ok(());
+        }
+        if let Ok(number) = value.cast_exact::<PyFloat>() {
+            return self.write_float(number);
+        }
+        if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+            return self.write_items(tuple.iter(), depth);
+        }
+        self.write_other(value, depth)
+    }
+
+    /// A string of a subclass, or what `default` makes of a value.
+    fn write_other(&mut self, value: &Bound<'py, PyAny>, depth: u32) -> Written {
+        let Some(default) = self.default else {
+            return Err(Stop::NotPlain);
+        };
+        if let Ok(text) = value.cast::<PyString>() {
+            return self.write_string(text);
+        }
+        // Subclasses of these have methods that Python asks.
+        let is_plain = value.is_instance_of::<PyInt>()
+            || value.is_instance_of::<PyFloat>()
+            || value.is_instance_of::<PyDict>()
+            || value.is_instance_of::<PyList>()
+            || value.is_instance_of::<PyTuple>();
+        if is_plain {
+            return Err(Stop::NotPlain);
+        }
+        let value = default.call1((value,)).map_err(Stop::Raised)?;
+        self.write(&value, depth + 1)
+    }
+
+    fn write_items(
+        &mut self,
+        items: impl Iterator<Item = Bound<'py, PyAny>>,
+        depth: u32,
+    ) -> Written {
+        self.out.push('[');
+        for (index, item) in items.enumerate() {
+            if index > 0 {
+                self.out.push_str(self.separators.item);
             }
+            self.write(&item, depth + 1)?;
         }
+        self.out.push(']');
+        Ok(())
     }
-    out.push_str(&text[plain..]);
-    out.push('"');
-    Some(())
+
+    fn write_dict(&mut self, dict: &Bound<'py, PyDict>, depth: u32) -> Written {
+        let mut entries = Vec::with_capacity(dict.len());
+        for (key, value) in dict.iter() {
+            let key = key
+                .cast_into_exact::<PyString>()
+                .map_err(|_| Stop::NotPlain)?;
+            entries.push((key, value));
+        }
+        // Python compares by code point, which is the order of UTF-8 bytes.
+        let mut sorted = Vec::with_capacity(entries.len());
+        for (key, value) in &entries {
+            sorted.push((text_of(key)?, value));
+        }
+        sorted.sort_unstable_by_key(|(text, _)| *text);
+        self.out.push('{');
+        for (index, (key, value)) in sorted.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(self.separators.item);
+            }
+            self.write_text(key);
+            self.out.push_str(self.separators.key);
+            self.write(value, depth + 1)?;
+        }
+        self.out.push('}');
+        Ok(())
+    }
+
+    fn write_int(&mut self, number: &Bound<'_, PyInt>) -> Written {
+        if let Ok(small) = number.extract::<i64>() {
+            // Writing to a String cannot fail.
+            return write!(self.out, "{small}").map_err(|_| Stop::NotPlain);
+        }
+        self.write_repr(number)
+    }
+
+    fn write_float(&mut self, number: &Bound<'_, PyFloat>) -> Written {
+        let value = number.value();
+        if value.is_finite() {
+            return self.write_repr(number);
+        }
+        self.out.push_str(if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        });
+        Ok(())
+    }
+
+    fn write_repr(&mut self, number: &Bound<'_, PyAny>) -> Written {
+        // An integer may have more digits than the program permits to be written.
+        let text = number.repr().map_err(Stop::Raised)?;
+        self.out.push_str(text_of(&text)?);
+        Ok(())
+    }
+
+    fn write_string(&mut self, text: &Bound<'_, PyString>) -> Written {
+        self.write_text(text_of(text)?);
+        Ok(())
+    }
+
+    fn write_text(&mut self, text: &str) {
+        self.out.push('"');
+        let bytes = text.as_bytes();
+        let mut plain = 0;
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            if matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\') {
+                at += 1;
+                continue;
+            }
+            self.out.push_str(&text[plain..at]);
+            let Some(c) = text[at..].chars().next() else {
+                break;
+            };
+            self.write_escape(c);
+            at += c.len_utf8();
+            plain = at;
+        }
+        self.out.push_str(&text[plain..]);
+        self.out.push('"');
+    }
+
+    fn write_escape(&mut self, c: char) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let short = match c {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            '\u{8}' => "\\b",
+            '\u{c}' => "\\f",
+            _ => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    self.out.push_str("\\u");
+                    for shift in [12, 8, 4, 0] {
+                        let digit = usize::from(*unit >> shift & 0xf);
+                        self.out.push(char::from(HEX[digit]));
+                    }
+                }
+                return;
+            }
+        };
+        self.out.push_str(short);
+    }
+}
+
+/// The text of a string; surrogates on their own are Python's to write.
+fn text_of<'a>(text: &'a Bound<'_, PyString>) -> Result<&'a str, Stop> {
+    text.to_str().map_err(|_| Stop::NotPlain)
 }
 
 /// As [`dumps`], for session cookies: `None` also for what Flask's serializer would tag, tuples

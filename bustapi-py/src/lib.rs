@@ -11,19 +11,28 @@ mod body;
 mod call;
 mod context;
 mod context_variable;
+mod environ;
 mod error;
+mod form;
 mod function;
+mod headers;
 mod hooks;
 mod json;
+mod json_load;
+mod multi_dict;
 mod plan;
 mod proxy;
 mod reply;
 mod request;
+mod request_attribute;
+mod request_base;
+mod request_class;
 mod response;
 mod routing;
 mod server;
 mod session;
 mod stream;
+mod text;
 mod view;
 
 #[pymodule]
@@ -33,6 +42,12 @@ mod _native {
     #[pymodule_export]
     use crate::context::{AppContextBase, RequestContextBase};
     #[pymodule_export]
+    use crate::headers::HeadersBase;
+    #[pymodule_export]
+    use crate::json::dump_json;
+    #[pymodule_export]
+    use crate::json_load::load_json;
+    #[pymodule_export]
     use crate::plan::Generation;
     #[pymodule_export]
     use crate::proxy::make_proxy;
@@ -40,6 +55,12 @@ mod _native {
     use crate::reply::StartResponse;
     #[pymodule_export]
     use crate::request::RawRequest;
+    #[pymodule_export]
+    use crate::request_attribute::RequestAttribute;
+    #[pymodule_export]
+    use crate::request_base::RequestBase;
+    #[pymodule_export]
+    use crate::request_class::{make_request_from_python, set_request_classes};
     #[pymodule_export]
     use crate::routing::{MapAdapterBase, RuleMap};
     #[pymodule_export]

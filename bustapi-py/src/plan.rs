@@ -53,7 +53,7 @@ impl ClassVersion {
 }
 
 #[expect(unsafe_code, reason = "pyo3 does not show the version tag")]
-fn version_of(class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
     // SAFETY: a type object is a PyTypeObject for as long as it is referenced, and the field
     // is only written with the interpreter attached, as `class` proves this thread is.
     let (flags, tag) = unsafe {

@@ -1,28 +1,38 @@
 //! Requests as Python sees them before any of Werkzeug's types is made.
 
 use std::borrow::Cow;
-use std::sync::Mutex;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bustapi_core::RequestBody;
-use bustapi_http::{ConnInfo, Peer, Request};
-use http::Version;
+use bustapi_http::headers::header_name;
+use bustapi_http::query::percent_decode_bytes;
+use bustapi_http::{ConnInfo, Peer, Request, Scheme};
+use bytes::Bytes;
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
+use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use std::sync::Arc;
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::body::RawBody;
+use crate::environ;
+use crate::error;
 
 /// A request as it came from the wire. Each attribute is converted when it is asked for.
 #[pyclass(frozen, module = "bustapi._native")]
 pub(crate) struct RawRequest {
     head: Parts,
     conn: Arc<ConnInfo>,
-    body: Mutex<Option<RequestBody>>,
-    input: PyOnceLock<Py<RawBody>>,
-    environ: PyOnceLock<Py<PyDict>>,
+    /// The body until it is read here, or handed out as `input`.
+    body: Mutex<RequestBody>,
+    input: OnceLock<Py<RawBody>>,
+    environ: OnceLock<Py<PyDict>>,
+    /// Whether the application reads its body from a stream of its own.
+    stream_replaced: AtomicBool,
 }
 
 impl RawRequest {
@@ -30,10 +40,19 @@ impl RawRequest {
         Self {
             head: request.head,
             conn: request.conn,
-            body: Mutex::new(Some(request.body)),
-            input: PyOnceLock::new(),
-            environ: PyOnceLock::new(),
+            body: Mutex::new(request.body),
+            input: OnceLock::new(),
+            environ: OnceLock::new(),
+            stream_replaced: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn head(&self) -> &Parts {
+        &self.head
+    }
+
+    pub(crate) fn conn(&self) -> &ConnInfo {
+        &self.conn
     }
 
     pub(crate) fn is_options(&self) -> bool {
@@ -55,36 +74,63 @@ impl RawRequest {
 
     /// Breaks the cycle of the environ, if there is one, and the request named in it.
     pub(crate) fn forget_request(&self, py: Python<'_>) -> PyResult<()> {
-        match self.environ.get(py) {
-            Some(environ) => environ
-                .bind(py)
-                .set_item(intern!(py, "werkzeug.request"), py.None()),
+        match self.made_environ(py) {
+            Some(environ) => environ.set_item(intern!(py, "werkzeug.request"), py.None()),
             None => Ok(()),
         }
     }
 
-    fn decoded_path(&self) -> Cow<'_, [u8]> {
-        percent_decode(self.head.uri.path())
+    /// The environ if it has been made; the application may have changed it since.
+    pub(crate) fn made_environ<'a, 'py>(
+        &'a self,
+        py: Python<'py>,
+    ) -> Option<&'a Bound<'py, PyDict>> {
+        Some(self.environ.get()?.bind(py))
     }
 
-    fn host(&self) -> Option<&[u8]> {
-        match self.head.uri.authority() {
-            Some(authority) => Some(authority.as_str().as_bytes()),
-            None => Some(self.head.headers.get(http::header::HOST)?.as_bytes()),
+    pub(crate) fn decoded_path(&self) -> Cow<'_, [u8]> {
+        percent_decode_bytes(self.head.uri.path().as_bytes())
+    }
+
+    /// The value of a field as the environ has it: the target's authority as the host (RFC 9112
+    /// section 3.2.2), repeats joined as one list (RFC 9110 section 5.2), cookies with their own
+    /// separator (RFC 9113 section 8.2.3).
+    pub(crate) fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if let Some(authority) = self.head.uri.authority()
+            && name.eq_ignore_ascii_case("host")
+        {
+            return Some(Cow::Borrowed(authority.as_str().as_bytes()));
         }
+        let values = self.head.headers.get_all(name);
+        let mut values = values.iter();
+        let mut joined = Cow::Borrowed(values.next()?.as_bytes());
+        for value in values {
+            let separator: &[u8] = if name.eq_ignore_ascii_case("cookie") {
+                b"; "
+            } else {
+                b","
+            };
+            let joined = joined.to_mut();
+            joined.extend_from_slice(separator);
+            joined.extend_from_slice(value.as_bytes());
+        }
+        Some(joined)
     }
 
-    /// Name and port of the server's end; a unix socket has the name the client asked for.
-    fn server_name(&self) -> (String, Option<u16>) {
+    /// Name and port of the server's end; of a unix socket, the name that the client asked for
+    /// and the scheme's port.
+    pub(crate) fn server_address(&self) -> (String, u16) {
         match &self.conn.local {
-            Peer::Tcp(address) => (address.ip().to_string(), Some(address.port())),
+            Peer::Tcp(address) => (address.ip().to_string(), address.port()),
             Peer::Unix(_) => {
-                let host = self.host().unwrap_or(b"localhost");
-                let host = String::from_utf8_lossy(host);
-                (
-                    host.split(':').next().unwrap_or("localhost").to_owned(),
-                    None,
-                )
+                let host = self.field("host");
+                let host = host.as_deref().map(String::from_utf8_lossy);
+                let name = host.as_deref().and_then(|host| host.split(':').next());
+                let port = match self.conn.scheme {
+                    Scheme::Http => 80,
+                    Scheme::Https => 443,
+                };
+                (name.unwrap_or("localhost").to_owned(), port)
             }
         }
     }
@@ -92,231 +138,193 @@ impl RawRequest {
     fn remote_address(&self) -> Option<String> {
         self.conn.remote.ip().map(|ip| ip.to_string())
     }
+
+    /// Whether what Werkzeug would read the body from is the body itself, however far it has
+    /// been read.
+    pub(crate) fn owns_input(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.stream_replaced.load(Relaxed) {
+            return Ok(false);
+        }
+        let Some(environ) = self.made_environ(py) else {
+            return Ok(true);
+        };
+        let (Some(own), Some(input)) = (
+            self.input.get(),
+            environ.get_item(intern!(py, "wsgi.input"))?,
+        ) else {
+            return Ok(false);
+        };
+        Ok(input.is(own) && environ.contains(intern!(py, "wsgi.input_terminated"))?)
+    }
+
+    fn lock_body(&self) -> MutexGuard<'_, RequestBody> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is left of the body.
+    ///
+    /// # Errors
+    ///
+    /// As [`error::from_read`].
+    pub(crate) fn read_body(&self, py: Python<'_>) -> PyResult<Bytes> {
+        if self.input.get().is_none() {
+            let mut body = self.lock_body();
+            if !body.is_stream() {
+                // It does not wait.
+                let chunk = body.chunk_blocking();
+                drop(body);
+                return chunk
+                    .map(Option::unwrap_or_default)
+                    .map_err(|error| error::from_read(py, &error));
+            }
+        }
+        self.input(py)?.get().read_all(py)
+    }
+
+    /// The next piece of the body as it arrived, `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`error::from_read`].
+    pub(crate) fn next_chunk(&self, py: Python<'_>) -> PyResult<Option<Bytes>> {
+        self.input(py)?.get().next_chunk(py)
+    }
 }
 
 #[pymethods]
 impl RawRequest {
+    /// A request that did not come from a connection.
+    ///
+    /// `target` is path and query, percent-encoded, or a whole URL; `remote` and `server` are
+    /// addresses with ports, `None` for unix sockets.
+    ///
+    /// # Errors
+    ///
+    /// `ValueError` for what no client could send.
+    #[new]
+    #[pyo3(signature = (
+        method="GET", target="/", headers=Vec::new(), body=Vec::new(), *, scheme="http",
+        remote=Some(("127.0.0.1".to_owned(), 50000)), server=Some(("127.0.0.1".to_owned(), 80)),
+    ))]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what Python's arguments are converted to"
+    )]
+    fn from_parts(
+        method: &str,
+        target: &str,
+        headers: Vec<(String, Vec<u8>)>,
+        body: Vec<u8>,
+        scheme: &str,
+        remote: Option<(String, u16)>,
+        server: Option<(String, u16)>,
+    ) -> PyResult<Self> {
+        let invalid = |error: String| PyValueError::new_err(error);
+        let peer = |end: Option<(String, u16)>| match end {
+            None => Ok(Peer::Unix(None)),
+            Some((address, port)) => address
+                .parse::<IpAddr>()
+                .map(|ip| Peer::Tcp(SocketAddr::new(ip, port)))
+                .map_err(|error| invalid(error.to_string())),
+        };
+        let mut request = http::Request::builder().method(method).uri(target);
+        for (name, value) in &headers {
+            let name: HeaderName = header_name(name).map_err(|error| invalid(error.to_string()))?;
+            let value =
+                HeaderValue::from_bytes(value).map_err(|error| invalid(error.to_string()))?;
+            request = request.header(name, value);
+        }
+        let (head, ()) = request
+            .body(())
+            .map_err(|error| invalid(error.to_string()))?
+            .into_parts();
+        let conn = Arc::new(ConnInfo {
+            remote: peer(remote)?,
+            local: peer(server)?,
+            scheme: if scheme == "https" {
+                Scheme::Https
+            } else {
+                Scheme::Http
+            },
+        });
+        let body = if body.is_empty() {
+            RequestBody::Empty
+        } else {
+            RequestBody::Full(Bytes::from(body))
+        };
+        Ok(Self::new(Request { head, conn, body }))
+    }
+
     /// The method, as sent.
     #[getter]
-    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         PyString::intern(py, self.head.method.as_str())
     }
 
     /// The path with percent-encoding removed; bytes that are not UTF-8 are replaced.
     #[getter]
-    fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         let path = self.decoded_path();
         PyString::new(py, &String::from_utf8_lossy(&path))
     }
 
     /// Where the application is mounted: always the root for the native server.
-    #[getter]
-    fn root_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        intern!(py, "").clone()
+    #[classattr]
+    fn root_path() -> &'static str {
+        ""
     }
 
     /// What follows the `?`, as sent.
     #[getter]
-    fn query_string<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    pub(crate) fn query_string<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.head.uri.query().unwrap_or_default().as_bytes())
     }
 
     /// `http` or `https`, of the connection itself.
     #[getter]
-    fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn scheme<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         PyString::intern(py, self.conn.scheme.as_str())
     }
 
-    /// Name and port of the server's end; the port is `None` for a unix socket.
+    /// Name and port of the server's end.
     #[getter]
-    fn server(&self) -> (String, Option<u16>) {
-        self.server_name()
+    fn server(&self) -> (String, u16) {
+        self.server_address()
     }
 
     /// The client's address, `None` for a unix socket.
     #[getter]
-    fn remote_addr(&self) -> Option<String> {
+    pub(crate) fn remote_addr(&self) -> Option<String> {
         self.remote_address()
     }
 
     /// The body, to be read as a stream.
     #[getter]
-    fn input(&self, py: Python<'_>) -> PyResult<Py<RawBody>> {
-        self.input
-            .get_or_try_init(py, || {
-                let body = self
-                    .body
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .take()
-                    .unwrap_or(RequestBody::Empty);
-                Py::new(py, RawBody::new(body))
-            })
-            .map(|input| input.clone_ref(py))
-    }
-
-    /// The header fields in the order they came, names in Title-Case as WSGI shows them.
-    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let pairs = self
-            .head
-            .headers
-            .iter()
-            .map(|(name, value)| (title_case(name.as_str()), latin1(py, value.as_bytes())));
-        let list = PyList::empty(py);
-        for pair in pairs {
-            list.append(pair)?;
+    pub(crate) fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, RawBody>> {
+        if let Some(input) = self.input.get() {
+            return Ok(input.bind(py).clone());
         }
-        Ok(list)
+        let body = std::mem::replace(&mut *self.lock_body(), RequestBody::Empty);
+        let input = Bound::new(py, RawBody::new(body))?;
+        // Nothing above lets another thread in between.
+        Ok(self.input.get_or_init(|| input.unbind()).bind(py).clone())
     }
 
     /// The WSGI environment (PEP 3333); the same dictionary each time.
-    pub(crate) fn environ(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
-        self.environ
-            .get_or_try_init(py, || self.make_environ(py))
-            .map(|environ| environ.clone_ref(py))
-    }
-}
-
-impl RawRequest {
-    fn make_environ(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
-        let environ = PyDict::new(py);
-        let target = self
-            .head
-            .uri
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str);
-        let (server_name, server_port) = self.server_name();
-        let protocol = match self.head.version {
-            Version::HTTP_10 => intern!(py, "HTTP/1.0"),
-            Version::HTTP_2 => intern!(py, "HTTP/2"),
-            _ => intern!(py, "HTTP/1.1"),
-        };
-        let query = self.head.uri.query().unwrap_or_default();
-        environ.set_item(intern!(py, "REQUEST_METHOD"), self.method(py))?;
-        environ.set_item(intern!(py, "SCRIPT_NAME"), intern!(py, ""))?;
-        environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &self.decoded_path()))?;
-        environ.set_item(intern!(py, "QUERY_STRING"), query)?;
-        environ.set_item(intern!(py, "REQUEST_URI"), target)?;
-        environ.set_item(intern!(py, "RAW_URI"), target)?;
-        environ.set_item(intern!(py, "SERVER_NAME"), server_name)?;
-        let port = server_port.map_or_else(|| "80".to_owned(), |port| port.to_string());
-        environ.set_item(intern!(py, "SERVER_PORT"), port)?;
-        environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
-        environ.set_item(intern!(py, "SERVER_SOFTWARE"), intern!(py, "bustapi"))?;
-        if let Peer::Tcp(remote) = &self.conn.remote {
-            environ.set_item(intern!(py, "REMOTE_ADDR"), remote.ip().to_string())?;
-            environ.set_item(intern!(py, "REMOTE_PORT"), remote.port().to_string())?;
+    pub(crate) fn environ<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        if let Some(environ) = self.environ.get() {
+            return Ok(environ.bind(py).clone());
         }
-        environ.set_item(intern!(py, "wsgi.version"), PyTuple::new(py, [1, 0])?)?;
-        environ.set_item(intern!(py, "wsgi.url_scheme"), self.scheme(py))?;
-        environ.set_item(intern!(py, "wsgi.input"), self.input(py)?)?;
-        environ.set_item(intern!(py, "wsgi.input_terminated"), true)?;
-        let stderr = py
-            .import(intern!(py, "sys"))?
-            .getattr(intern!(py, "stderr"))?;
-        environ.set_item(intern!(py, "wsgi.errors"), stderr)?;
-        environ.set_item(intern!(py, "wsgi.multithread"), true)?;
-        environ.set_item(intern!(py, "wsgi.multiprocess"), true)?;
-        environ.set_item(intern!(py, "wsgi.run_once"), false)?;
-        self.add_headers(py, &environ)?;
-        Ok(environ.unbind())
+        let made = environ::make(py, self)?;
+        Ok(self.environ.get_or_init(|| made.unbind()).bind(py).clone())
     }
 
-    /// Adds the header fields; repeats are joined as one list (RFC 9110 section 5.2),
-    /// cookies with their own separator (RFC 9113 section 8.2.3).
-    fn add_headers(&self, py: Python<'_>, environ: &Bound<'_, PyDict>) -> PyResult<()> {
-        for name in self.head.headers.keys() {
-            // `X_Y` would pass for `X-Y`, which proxies clean up and this one they do not.
-            if name.as_str().contains('_') {
-                continue;
-            }
-            let separator: &[u8] = if name == http::header::COOKIE {
-                b"; "
-            } else {
-                b","
-            };
-            let mut values = self.head.headers.get_all(name).iter();
-            let Some(first) = values.next() else { continue };
-            let mut joined = Cow::Borrowed(first.as_bytes());
-            for value in values {
-                let joined = joined.to_mut();
-                joined.extend_from_slice(separator);
-                joined.extend_from_slice(value.as_bytes());
-            }
-            let key = match name.as_str() {
-                "content-type" => intern!(py, "CONTENT_TYPE").clone(),
-                "content-length" => intern!(py, "CONTENT_LENGTH").clone(),
-                "host" => intern!(py, "HTTP_HOST").clone(),
-                other => PyString::new(py, &environ_key(other)),
-            };
-            environ.set_item(key, latin1(py, &joined))?;
-        }
-        if let Some(authority) = self.head.uri.authority() {
-            // The target's authority overrides the field (RFC 9112 section 3.2.2).
-            environ.set_item(intern!(py, "HTTP_HOST"), authority.as_str())?;
-        }
-        Ok(())
+    /// Has the body read from whatever stream the request was given.
+    fn replace_stream(&self) {
+        self.stream_replaced.store(true, Relaxed);
     }
-}
 
-/// Bytes as WSGI shows them: each byte is one character.
-fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if bytes.is_ascii() => PyString::new(py, text),
-        _ => {
-            let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
-            PyString::new(py, &text)
-        }
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.environ.get())
     }
-}
-
-/// `x-forwarded-for` as `X-Forwarded-For`.
-fn title_case(name: &str) -> String {
-    let mut start = true;
-    name.chars()
-        .map(|c| {
-            let shown = if start { c.to_ascii_uppercase() } else { c };
-            start = c == '-';
-            shown
-        })
-        .collect()
-}
-
-/// `x-forwarded-for` as `HTTP_X_FORWARDED_FOR`.
-fn environ_key(name: &str) -> String {
-    let mut key = String::with_capacity(name.len() + 5);
-    key.push_str("HTTP_");
-    key.extend(name.chars().map(|c| match c {
-        '-' => '_',
-        other => other.to_ascii_uppercase(),
-    }));
-    key
-}
-
-fn percent_decode(text: &str) -> Cow<'_, [u8]> {
-    let bytes = text.as_bytes();
-    if !bytes.contains(&b'%') {
-        return Cow::Borrowed(bytes);
-    }
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte == b'%'
-            && let [high, low, after @ ..] = tail
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
-        {
-            decoded.push(high * 16 + low);
-            rest = after;
-        } else {
-            decoded.push(byte);
-        }
-    }
-    Cow::Owned(decoded)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|d| u8::try_from(d).ok())
 }

@@ -1,15 +1,17 @@
 """What the extension holds. `make types-native` compares this file with it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar, Token
-from typing import Any, final, type_check_only
+from typing import Any, ClassVar, final, type_check_only
 
 from _typeshed import OptExcInfo
 from _typeshed.wsgi import WSGIEnvironment
 from typing_extensions import Self, disjoint_base
+from werkzeug.datastructures import EnvironHeaders as _EnvironHeaders
 from werkzeug.routing import Map as _WerkzeugMap
 from werkzeug.routing import MapAdapter as _WerkzeugMapAdapter
 from werkzeug.routing import Rule as _WerkzeugRule
+from werkzeug.wrappers import Request as _WerkzeugRequest
 
 from . import typing as ft
 from .app import Flask
@@ -21,16 +23,23 @@ from .sessions import SessionMixin
 __all__ = [
     "AppContextBase",
     "Generation",
+    "HeadersBase",
     "Listener",
     "MapAdapterBase",
     "RawBody",
     "RawRequest",
+    "RequestAttribute",
+    "RequestBase",
     "RequestContextBase",
     "RuleMap",
     "SessionSigner",
     "StartResponse",
+    "dump_json",
+    "load_json",
     "make_proxy",
+    "make_request",
     "serve",
+    "set_request_classes",
 ]
 
 # ------------------------------------------------------------------ server
@@ -76,16 +85,33 @@ def serve(
 
 @final
 class RawRequest:
-    """A request as it came from the wire; see :class:`bustapi.typing.RawRequest`."""
+    """A request as it came from the wire. Each attribute is converted when it is asked for."""
 
+    def __new__(
+        cls,
+        method: str = "GET",
+        target: str = "/",
+        headers: Iterable[tuple[str, bytes]] = ...,
+        body: bytes = ...,
+        *,
+        scheme: str = "http",
+        remote: tuple[str, int] | None = ...,
+        server: tuple[str, int] | None = ...,
+    ) -> Self:
+        """Make a request that did not come from a connection.
+
+        :param target: path and query, percent-encoded, or a whole URL.
+        :param remote: address and port of the client, ``None`` for a Unix socket.
+        :param server: address and port of the server, ``None`` for a Unix socket.
+        :raises ValueError: for what no client could send.
+        """
+    root_path: ClassVar[str] = ...
     @property
     def method(self) -> str: ...
     @property
     def scheme(self) -> str: ...
     @property
-    def server(self) -> tuple[str, int | None]: ...
-    @property
-    def root_path(self) -> str: ...
+    def server(self) -> tuple[str, int]: ...
     @property
     def path(self) -> str: ...
     @property
@@ -94,8 +120,9 @@ class RawRequest:
     def remote_addr(self) -> str | None: ...
     @property
     def input(self) -> RawBody: ...
-    def headers(self) -> list[tuple[str, str]]: ...
     def environ(self) -> WSGIEnvironment: ...
+    def replace_stream(self) -> None:
+        """Have the body read from whatever stream the request was given."""
 
 @final
 class RawBody:
@@ -174,6 +201,73 @@ class SessionSigner:
 
     def dumps(self, session: dict[str, Any]) -> str | None:
         """The cookie of a session; ``None`` for values that are not plain."""
+
+# ------------------------------------------------------------------ requests
+# The two base classes are joined with Werkzeug's in `bustapi.request`, and take over some of
+# their methods. For a type checker that of requests is a subclass of Werkzeug's.
+
+@disjoint_base
+class HeadersBase:
+    """Answers lookups of header fields without an environ."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    @property
+    def _raw(self) -> RawRequest | None:
+        """The request; ``None`` for headers that were made from an environ."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __contains__(self, key: Any, /) -> bool: ...
+    def get(
+        self,
+        key: Any,
+        default: Any = None,
+        type: Callable[[str], Any] | None = None,  # noqa: A002 Werkzeug's name
+    ) -> Any: ...
+    def getlist(
+        self,
+        key: Any,
+        type: Callable[[str], Any] | None = None,  # noqa: A002 Werkzeug's name
+    ) -> list[Any]: ...
+
+@disjoint_base
+class RequestBase(_WerkzeugRequest):
+    """Holds the native request, if there is one, and reads its body."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    @property
+    def _raw(self) -> RawRequest | None:
+        """The native request; ``None`` if this one was made from an environ."""
+
+@final
+class RequestAttribute:
+    """An attribute of requests, found by its name, that is converted when it is first read."""
+
+    def __new__(cls, otherwise: Callable[[Any], Any] | None = None) -> Self: ...
+    def __set_name__(self, owner: type, name: str, /) -> None: ...
+    def __get__(self, request: Any, _owner: Any = None, /) -> Any: ...
+
+def set_request_classes(request: type[Request], headers: type[_EnvironHeaders]) -> None:
+    """Name the package's classes; called once, where they are defined."""
+
+def make_request(request_class: Any, raw: RawRequest) -> Any:
+    """Make the request of an application's request class."""
+
+# ------------------------------------------------------------------ JSON
+
+def load_json(text: Any) -> Any:
+    """Read a value as :func:`json.loads` does.
+
+    :raises ValueError: the text is not JSON.
+    :raises RecursionError: it is nested too deeply.
+    """
+
+def dump_json(value: Any, default: Callable[[Any], Any], spaced: bool) -> str | None:
+    """Write a value with sorted keys and ASCII escapes.
+
+    :param default: called for a value of another type; returns what is written in its place.
+    :param spaced: put a space after commas and colons.
+    :return: ``None`` if :func:`json.dumps` has to write it.
+    """
 
 # ------------------------------------------------------------------ routing
 # The two classes are joined with Werkzeug's in `bustapi.routing`, and take over some of their

@@ -239,18 +239,6 @@ class RequestContext(RequestContextBase):
         # push brought along.
         self._cv_tokens: list[tuple[contextvars.Token[RequestContext], AppContext | None]] = []
 
-    def _make_request(self, raw: ft.RawRequest) -> Request:
-        """Make the request of a context that the native server made."""
-        cls = self.app.request_class
-
-        if issubclass(cls, Request) and cls.__init__ is Request.__init__:
-            request = cls._from_raw(raw)
-        else:
-            request = cls(raw.environ())
-
-        request.json_module = self.app.json
-        return request
-
     def _bind_url_adapter(self) -> MapAdapter | None:
         try:
             return self.app.create_url_adapter(self.request)

@@ -4,79 +4,68 @@ It is Werkzeug's request with what routing found out, limits from the app's conf
 and errors that explain more in debug mode.
 
 Theory of operation: there are two ways to make one. ``Request(environ)`` is
-Werkzeug's. :meth:`Request._from_raw` wraps a request that the native server parsed;
-most views read few of its attributes, so that each is converted when it is first
-read. To that end the attributes which Werkzeug's ``__init__`` assigns are also
-*non-data* descriptors of the class: Python asks an instance's ``__dict__`` before
-them. A request made from an environ has all of them there, and never meets a
-descriptor; for a raw request the descriptor puts its value there once.
+Werkzeug's. :func:`make_request` wraps a request that the native server parsed; most
+views read few of its attributes, so that each is converted when it is first read. To
+that end the attributes are :class:`RequestAttribute`, *non-data* descriptors: Python
+asks an instance's ``__dict__`` before them, and there they put what they computed. The
+environ is made when something asks for it, and is what the headers show from then on.
 """
 
 from __future__ import annotations
 
 import typing as t
+from functools import cached_property
 
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import BadRequest, HTTPException
-from werkzeug.wrappers import Request as RequestBase
+from werkzeug.http import parse_options_header
+from werkzeug.utils import cached_property as werkzeug_cached_property
+from werkzeug.wrappers import Request as WerkzeugRequest
 
 from . import json
+from ._native import HeadersBase, RequestAttribute, RequestBase, set_request_classes
+from ._native import make_request as make_request  # what contexts make requests with
 from .explanations import attach_enctype_error_multidict
-from .globals import current_app
+from .globals import _cv_app
 from .helpers import _split_blueprint_path
 
 if t.TYPE_CHECKING:
-    import typing_extensions as te
-    from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.routing import Rule
 
-    from .typing import RawRequest
-
-T = t.TypeVar("T")
+    from .app import Flask
 
 
-class _RawAttribute(t.Generic[T]):
-    """An attribute that is computed from a raw request when first read.
+class RequestHeaders(HeadersBase, EnvironHeaders):  # type: ignore[misc] # as in Werkzeug
+    """The headers of a native request: lookups need no environ, all else has it made."""
 
-    :param compute: called with the request and its raw request.
-    """
+    __hash__ = None  # as Werkzeug's
 
-    def __init__(self, compute: t.Callable[[Request, RawRequest], T]) -> None:
-        self.compute = compute
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    @t.overload
-    def __get__(self, obj: None, owner: type | None = None) -> te.Self: ...
-
-    @t.overload
-    def __get__(self, obj: Request, owner: type | None = None) -> T: ...
-
-    def __get__(self, obj: Request | None, owner: type | None = None) -> T | te.Self:
-        if obj is None:
-            return self
-
-        raw = obj._raw
-
-        if raw is None:
-            # What Python says for an attribute that nobody assigned, as happens
-            # within a subclass's `__init__` before it calls this class's.
-            raise AttributeError(f"{type(obj).__name__!r} object has no attribute {self.name!r}")
-
-        value = self.compute(obj, raw)
-        obj.__dict__[self.name] = value
-        return value
+    if not t.TYPE_CHECKING:  # to type checkers these are the base class's attributes
+        environ = cached_property(lambda self: self._raw.environ())
+        _list = cached_property(lambda self: [])
 
 
-def _environ_of(request: Request, raw: RawRequest) -> WSGIEnvironment:
-    """Build the environ, and name the request in it as Werkzeug does."""
-    environ = raw.environ()
-    environ["werkzeug.request"] = request
-    return environ
+# Werkzeug's own name for them is what users see.
+RequestHeaders.__name__ = RequestHeaders.__qualname__ = EnvironHeaders.__name__
 
 
-class Request(RequestBase):
+class _Stream(werkzeug_cached_property[t.IO[bytes]]):
+    """Werkzeug's ``stream``; one that is assigned is where the body is read from."""
+
+    def __set__(self, obj: object, value: t.IO[bytes]) -> None:
+        if isinstance(obj, RequestBase) and obj._raw is not None:
+            obj._raw.replace_stream()
+
+        super().__set__(obj, value)
+
+
+def _current_app() -> Flask | None:
+    """Return the current app itself, which costs less than asking its proxy."""
+    context = _cv_app.get(None)
+    return None if context is None else context.app
+
+
+class Request(RequestBase, WerkzeugRequest):
     """The default class of :data:`bustapi.request`.
 
     To add to it, subclass it and assign the class to ``app.request_class``.
@@ -106,33 +95,43 @@ class Request(RequestBase):
     _max_form_memory_size: int | None = None
     _max_form_parts: int | None = None
 
-    # The native request of one that was not made from an environ.
-    _raw: RawRequest | None = None
+    #: Whether reading the body is refused.
+    shallow = False
 
     if not t.TYPE_CHECKING:  # to type checkers these are the base class's attributes
-        method = _RawAttribute(lambda self, raw: raw.method.upper())
-        scheme = _RawAttribute(lambda self, raw: raw.scheme)
-        server = _RawAttribute(lambda self, raw: raw.server)
-        root_path = _RawAttribute(lambda self, raw: raw.root_path.rstrip("/"))
-        path = _RawAttribute(lambda self, raw: "/" + raw.path.lstrip("/"))
-        query_string = _RawAttribute(lambda self, raw: raw.query_string)
-        remote_addr = _RawAttribute(lambda self, raw: raw.remote_addr)
-        # A view of the environ, as it is for other requests: code that changes the
-        # environ sees its change in the headers, and repeats are joined alike.
-        headers = _RawAttribute(lambda self, raw: EnvironHeaders(self.environ))
-        environ = _RawAttribute(_environ_of)
-        shallow = _RawAttribute(lambda self, raw: False)
+        method = RequestAttribute()
+        scheme = RequestAttribute()
+        server = RequestAttribute()
+        root_path = RequestAttribute()
+        path = RequestAttribute()
+        query_string = RequestAttribute()
+        remote_addr = RequestAttribute()
+        headers = RequestAttribute()
+        environ = RequestAttribute()
+        args = RequestAttribute(WerkzeugRequest.args.fget)
+        cookies = RequestAttribute(WerkzeugRequest.cookies.fget)
+        content_length = RequestAttribute(WerkzeugRequest.content_length.fget)
+        form = RequestAttribute(WerkzeugRequest.form.fget)
+        files = RequestAttribute(WerkzeugRequest.files.fget)
+        stream = _Stream(WerkzeugRequest.stream.fget)
+        _parsed_content_type = RequestAttribute(
+            lambda self: parse_options_header(self.headers.get("Content-Type", ""))
+        )
 
-    @classmethod
-    def _from_raw(cls, raw: RawRequest) -> te.Self:
-        """Wrap a request of the native server, without running ``__init__``.
+    @property
+    def content_type(self) -> str | None:  # type: ignore[override] # a descriptor in Werkzeug
+        """The ``Content-Type`` header; ``None`` if there is none."""
+        return self.headers.get("Content-Type")
 
-        For classes that do not override ``__init__``; the others are made from
-        ``raw.environ()``.
-        """
-        request = cls.__new__(cls)
-        request._raw = raw
-        return request
+    @property
+    def mimetype(self) -> str:
+        """The media type of the body in lower case, without its parameters."""
+        return self._parsed_content_type[0].lower()
+
+    @property
+    def mimetype_params(self) -> dict[str, str]:
+        """The parameters of the media type, such as ``charset``."""
+        return self._parsed_content_type[1]
 
     def _forget_in_environ(self) -> None:
         """Break the cycle of request and environ, so that both are freed at once.
@@ -153,10 +152,10 @@ class Request(RequestBase):
         if self._max_content_length is not None:
             return self._max_content_length
 
-        if not current_app:
+        if (app := _current_app()) is None:
             return super().max_content_length
 
-        return t.cast("int | None", current_app.config["MAX_CONTENT_LENGTH"])
+        return t.cast("int | None", app.config["MAX_CONTENT_LENGTH"])
 
     @max_content_length.setter
     def max_content_length(  # pyright: ignore[reportIncompatibleVariableOverride] an attribute in Werkzeug
@@ -174,10 +173,10 @@ class Request(RequestBase):
         if self._max_form_memory_size is not None:
             return self._max_form_memory_size
 
-        if not current_app:
+        if (app := _current_app()) is None:
             return super().max_form_memory_size
 
-        return t.cast("int | None", current_app.config["MAX_FORM_MEMORY_SIZE"])
+        return t.cast("int | None", app.config["MAX_FORM_MEMORY_SIZE"])
 
     @max_form_memory_size.setter
     def max_form_memory_size(  # pyright: ignore[reportIncompatibleVariableOverride] an attribute in Werkzeug
@@ -195,10 +194,10 @@ class Request(RequestBase):
         if self._max_form_parts is not None:
             return self._max_form_parts
 
-        if not current_app:
+        if (app := _current_app()) is None:
             return super().max_form_parts
 
-        return t.cast("int | None", current_app.config["MAX_FORM_PARTS"])
+        return t.cast("int | None", app.config["MAX_FORM_PARTS"])
 
     @max_form_parts.setter
     def max_form_parts(self, value: int | None) -> None:
@@ -229,12 +228,13 @@ class Request(RequestBase):
         name = self.blueprint
         return [] if name is None else _split_blueprint_path(name)
 
-    def _load_form_data(self) -> None:
-        super()._load_form_data()
+    def _explain_missing_files(self) -> None:
+        """Have :attr:`files`, just loaded, explain what it lacks, in debug mode."""
+        app = _current_app()
 
         if (
-            current_app
-            and current_app.debug
+            app is not None
+            and app.debug
             and self.mimetype != "multipart/form-data"
             and not self.files
         ):
@@ -251,7 +251,12 @@ class Request(RequestBase):
         try:
             return super().on_json_loading_failed(e)
         except BadRequest as detailed:
-            if current_app and current_app.debug:
+            app = _current_app()
+
+            if app is not None and app.debug:
                 raise
 
             raise BadRequest() from detailed
+
+
+set_request_classes(Request, RequestHeaders)

@@ -1,9 +1,8 @@
 """Names for the types that cross the package's border.
 
 Aliases for what applications hand in (views, hooks, handlers) and what views
-hand back, and the protocol that a natively parsed request fulfils. The aliases
-are real objects, because applications import them at run time; nothing here
-does any work.
+hand back. They are real objects, because applications import them at run time;
+nothing here does any work.
 """
 
 from __future__ import annotations
@@ -12,10 +11,7 @@ import collections.abc as cabc
 import typing as t
 
 if t.TYPE_CHECKING:
-    from _typeshed.wsgi import (
-        WSGIApplication,
-        WSGIEnvironment,
-    )
+    from _typeshed.wsgi import WSGIApplication
     from werkzeug.datastructures import Headers
     from werkzeug.sansio.response import Response
 
@@ -91,57 +87,3 @@ TemplateGlobalCallable = t.Callable[..., t.Any]
 TemplateTestCallable = t.Callable[..., bool]
 URLDefaultCallable = t.Callable[[str, dict[str, t.Any]], None]
 URLValuePreprocessorCallable = t.Callable[[str | None, dict[str, t.Any] | None], None]
-
-
-# --- what the native server hands over -----------------------------------
-
-
-class RawRequest(t.Protocol):
-    """A request as the native server parsed it.
-
-    Reading an attribute costs a conversion, so that :class:`bustapi.Request`
-    keeps what it has read once.
-    """
-
-    @property
-    def method(self) -> str:
-        """The request method, as sent."""
-        ...
-
-    @property
-    def scheme(self) -> str:
-        """``http`` or ``https``."""
-        ...
-
-    @property
-    def server(self) -> tuple[str, int | None]:
-        """Host and port of the listener; the path and ``None`` for a Unix socket."""
-        ...
-
-    @property
-    def root_path(self) -> str:
-        """The prefix that the app is mounted under, decoded."""
-        ...
-
-    @property
-    def path(self) -> str:
-        """The path below :attr:`root_path`, percent-decoded as UTF-8."""
-        ...
-
-    @property
-    def query_string(self) -> bytes:
-        """What follows the first ``?``, undecoded."""
-        ...
-
-    @property
-    def remote_addr(self) -> str | None:
-        """The peer's address without port; ``None`` when it has none."""
-        ...
-
-    def headers(self) -> list[tuple[str, str]]:
-        """Header names and values in the order of arrival, repeats included."""
-        ...
-
-    def environ(self) -> WSGIEnvironment:
-        """The request as a WSGI environ (PEP 3333) with ``wsgi.input``."""
-        ...

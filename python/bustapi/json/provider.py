@@ -16,10 +16,15 @@ from datetime import date
 
 from werkzeug.http import http_date
 
+from bustapi._native import dump_json, load_json
+
 if t.TYPE_CHECKING:
     from werkzeug.sansio.response import Response
 
     from bustapi.sansio.app import App
+
+
+_NATIVE_OPTIONS = frozenset({"default", "ensure_ascii", "sort_keys", "separators"})
 
 
 class JSONProvider:
@@ -106,8 +111,20 @@ def _default(o: t.Any) -> t.Any:
 def _encode(obj: t.Any, kwargs: dict[str, t.Any]) -> str:
     """Write a value with every option decided: the only place that writes JSON.
 
-    :param kwargs: arguments of :func:`json.dumps`.
+    :param kwargs: arguments of :func:`json.dumps`, of which `default`, `ensure_ascii` and
+        `sort_keys` are among.
     """
+    # These and no others is what the native writer knows. Options may be any true value.
+    if kwargs["ensure_ascii"] is True and kwargs["sort_keys"] is True:
+        others = kwargs.keys() - _NATIVE_OPTIONS
+        separators = kwargs.get("separators")
+
+        if not others and (separators is None or separators == (",", ":")):
+            text = dump_json(obj, kwargs["default"], separators is None)
+
+            if text is not None:
+                return text
+
     return json.dumps(obj, **kwargs)
 
 
@@ -154,7 +171,7 @@ class DefaultJSONProvider(JSONProvider):
         :param kwargs: for :func:`json.loads`.
         :raises ValueError: the text is not JSON.
         """
-        return json.loads(s, **kwargs)
+        return json.loads(s, **kwargs) if kwargs else load_json(s)
 
     def response(self, *args: t.Any, **kwargs: t.Any) -> Response:
         """Make a JSON response of the arguments, ended by a line feed.

@@ -1,0 +1,118 @@
+//! The WSGI environment (PEP 3333) of a request.
+
+use bustapi_http::Peer;
+use http::Version;
+use http::uri::PathAndQuery;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::request::RawRequest;
+use crate::text::latin1;
+
+/// What is the same in every environ; copying it is cheaper than adding each item.
+fn constants(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
+    static CONSTANTS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    let constants = CONSTANTS.get_or_try_init(py, || {
+        let dict = PyDict::new(py);
+        dict.set_item("SCRIPT_NAME", "")?;
+        dict.set_item("SERVER_SOFTWARE", "bustapi")?;
+        dict.set_item("wsgi.version", PyTuple::new(py, [1, 0])?)?;
+        dict.set_item("wsgi.input_terminated", true)?;
+        dict.set_item("wsgi.multithread", true)?;
+        dict.set_item("wsgi.multiprocess", true)?;
+        dict.set_item("wsgi.run_once", false)?;
+        Ok::<_, PyErr>(dict.unbind())
+    })?;
+    Ok(constants.bind(py))
+}
+
+/// Makes the environ of `raw`.
+///
+/// # Errors
+///
+/// `MemoryError`; `AttributeError` if the program has deleted `sys.stderr`.
+pub(crate) fn make<'py>(py: Python<'py>, raw: &RawRequest) -> PyResult<Bound<'py, PyDict>> {
+    let environ = constants(py)?.copy()?;
+    let (head, conn) = (raw.head(), raw.conn());
+    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let target = latin1(py, target.as_bytes())?;
+    let (server_name, server_port) = raw.server_address();
+    let protocol = match head.version {
+        Version::HTTP_10 => intern!(py, "HTTP/1.0"),
+        Version::HTTP_2 => intern!(py, "HTTP/2"),
+        _ => intern!(py, "HTTP/1.1"),
+    };
+    let query = head.uri.query().unwrap_or_default();
+    let stderr = py
+        .import(intern!(py, "sys"))?
+        .getattr(intern!(py, "stderr"))?;
+    environ.set_item(intern!(py, "REQUEST_METHOD"), raw.method(py))?;
+    environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &raw.decoded_path())?)?;
+    environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, query.as_bytes())?)?;
+    environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
+    environ.set_item(intern!(py, "RAW_URI"), target)?;
+    environ.set_item(intern!(py, "SERVER_NAME"), server_name)?;
+    environ.set_item(intern!(py, "SERVER_PORT"), server_port.to_string())?;
+    environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
+    if let Peer::Tcp(remote) = &conn.remote {
+        environ.set_item(intern!(py, "REMOTE_ADDR"), remote.ip().to_string())?;
+        environ.set_item(intern!(py, "REMOTE_PORT"), remote.port().to_string())?;
+    }
+    environ.set_item(intern!(py, "wsgi.url_scheme"), raw.scheme(py))?;
+    environ.set_item(intern!(py, "wsgi.input"), raw.input(py)?)?;
+    environ.set_item(intern!(py, "wsgi.errors"), stderr)?;
+    for name in head.headers.keys() {
+        // `X_Y` would pass for `X-Y`, which proxies clean up and this one they do not.
+        if name.as_str().contains('_') {
+            continue;
+        }
+        if let Some(value) = raw.field(name.as_str()) {
+            environ.set_item(key(py, name.as_str()), latin1(py, &value)?)?;
+        }
+    }
+    if let Some(authority) = head.uri.authority() {
+        environ.set_item(intern!(py, "HTTP_HOST"), authority.as_str())?;
+    }
+    Ok(environ)
+}
+
+/// The key of a header field, whose name is in lower case: `x-forwarded-for` has
+/// `HTTP_X_FORWARDED_FOR`.
+fn key<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
+    // The fields that most requests have.
+    match name {
+        "accept" => intern!(py, "HTTP_ACCEPT").clone(),
+        "accept-encoding" => intern!(py, "HTTP_ACCEPT_ENCODING").clone(),
+        "accept-language" => intern!(py, "HTTP_ACCEPT_LANGUAGE").clone(),
+        "authorization" => intern!(py, "HTTP_AUTHORIZATION").clone(),
+        "cache-control" => intern!(py, "HTTP_CACHE_CONTROL").clone(),
+        "connection" => intern!(py, "HTTP_CONNECTION").clone(),
+        "content-length" => intern!(py, "CONTENT_LENGTH").clone(),
+        "content-type" => intern!(py, "CONTENT_TYPE").clone(),
+        "cookie" => intern!(py, "HTTP_COOKIE").clone(),
+        "host" => intern!(py, "HTTP_HOST").clone(),
+        "origin" => intern!(py, "HTTP_ORIGIN").clone(),
+        "referer" => intern!(py, "HTTP_REFERER").clone(),
+        "user-agent" => intern!(py, "HTTP_USER_AGENT").clone(),
+        "x-forwarded-for" => intern!(py, "HTTP_X_FORWARDED_FOR").clone(),
+        "x-forwarded-proto" => intern!(py, "HTTP_X_FORWARDED_PROTO").clone(),
+        "x-requested-with" => intern!(py, "HTTP_X_REQUESTED_WITH").clone(),
+        other => PyString::new(py, &environ_key(other)),
+    }
+}
+
+/// The key under which a lookup of `name`, in any case and with `_` for `-`, finds a field.
+pub(crate) fn environ_key(name: &str) -> String {
+    let mut key = String::with_capacity(name.len() + 5);
+    key.push_str("HTTP_");
+    key.extend(name.chars().map(|c| match c {
+        '-' => '_',
+        other => other.to_ascii_uppercase(),
+    }));
+    if matches!(key.as_str(), "HTTP_CONTENT_TYPE" | "HTTP_CONTENT_LENGTH") {
+        key.drain(..5);
+    }
+    key
+}

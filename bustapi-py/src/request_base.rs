@@ -1,0 +1,221 @@
+//! The native half of `bustapi.request`'s class.
+//!
+//! It holds the native request, if there is one, and has the methods that read the body. For
+//! requests that were made from an environ, each method is Werkzeug's.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyEllipsis, PyTuple};
+
+use crate::form;
+use crate::request::RawRequest;
+use crate::request_class::{Steps, steps_of, werkzeug_method};
+
+/// What a request of the native server is made from.
+#[pyclass(subclass, frozen, module = "bustapi._native")]
+#[derive(Default)]
+pub(crate) struct RequestBase {
+    raw: OnceLock<Py<RawRequest>>,
+    /// Whether there may be uploaded files to be closed.
+    has_files: AtomicBool,
+}
+
+impl RequestBase {
+    pub(crate) fn set_raw(&self, raw: &Bound<'_, RawRequest>) {
+        self.raw.get_or_init(|| raw.clone().unbind());
+    }
+
+    pub(crate) fn raw<'a, 'py>(&'a self, py: Python<'py>) -> Option<&'a Bound<'py, RawRequest>> {
+        Some(self.raw.get()?.bind(py))
+    }
+
+    pub(crate) fn note_files(&self) {
+        self.has_files.store(true, Relaxed);
+    }
+
+    /// Whether the body may be read without going through the request's `stream`.
+    ///
+    /// With a limit that the declared length does not keep to, Werkzeug's stream has to count.
+    pub(crate) fn reads_directly(slf: &Bound<'_, Self>, steps: Steps) -> PyResult<bool> {
+        let py = slf.py();
+        let Some(raw) = slf.get().raw(py) else {
+            return Ok(false);
+        };
+        if !steps.has(Steps::STREAM)
+            || !raw.get().owns_input(py)?
+            || slf.getattr(intern!(py, "shallow"))?.is_truthy()?
+        {
+            return Ok(false);
+        }
+        let limit = slf.getattr(intern!(py, "max_content_length"))?;
+        if limit.is_none() {
+            return Ok(true);
+        }
+        let length = slf.getattr(intern!(py, "content_length"))?;
+        Ok(!length.is_none() && length.lt(limit)?)
+    }
+
+    /// The bytes of the body, as `get_data` has them.
+    pub(crate) fn data<'py>(slf: &Bound<'py, Self>, cache: bool) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if let Some(data) = cached_data(slf)? {
+            return Ok(data);
+        }
+        let steps = steps_of(&slf.get_type())?;
+        let data = match slf.get().raw(py) {
+            Some(raw) if Self::reads_directly(slf, steps)? => {
+                PyBytes::new(py, &raw.get().read_body(py)?).into_any()
+            }
+            _ => slf
+                .getattr(intern!(py, "stream"))?
+                .call_method0(intern!(py, "read"))?,
+        };
+        if cache {
+            slf.setattr(intern!(py, "_cached_data"), &data)?;
+        }
+        Ok(data)
+    }
+}
+
+/// The body if it was read and kept.
+pub(crate) fn cached_data<'py>(
+    request: &Bound<'py, RequestBase>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let data = request.getattr_opt(intern!(request.py(), "_cached_data"))?;
+    Ok(data.filter(|data| !data.is_none()))
+}
+
+#[pymethods]
+impl RequestBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
+    /// The native request; `None` if this one was made from an environ.
+    #[getter(_raw)]
+    fn python_raw(&self, py: Python<'_>) -> Option<Py<RawRequest>> {
+        self.raw.get().map(|raw| raw.clone_ref(py))
+    }
+
+    /// Reads the body into memory.
+    ///
+    /// `cache` keeps it for later calls, `as_text` decodes it as UTF-8 with replacements for
+    /// what is not, and `parse_form_data` leaves a form to `form` and `files` and returns
+    /// nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// `RequestEntityTooLarge` where it is longer than `max_content_length`.
+    #[pyo3(signature = (cache=true, as_text=false, parse_form_data=false))]
+    fn get_data<'py>(
+        slf: &Bound<'py, Self>,
+        cache: bool,
+        as_text: bool,
+        parse_form_data: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if parse_form_data && cached_data(slf)?.is_none() {
+            slf.call_method0(intern!(py, "_load_form_data"))?;
+        }
+        let data = Self::data(slf, cache)?;
+        if !as_text {
+            return Ok(data);
+        }
+        data.call_method1(intern!(py, "decode"), ("utf-8", "replace"))
+    }
+
+    /// Reads the body as JSON.
+    ///
+    /// `force` reads it whatever the media type, `silent` returns `None` for another media type
+    /// and for what is not JSON, and `cache` keeps the value, and the body, for later calls.
+    ///
+    /// # Errors
+    ///
+    /// `UnsupportedMediaType` for another media type, `BadRequest` for what is not JSON.
+    #[pyo3(signature = (force=false, silent=false, cache=true))]
+    fn get_json<'py>(
+        slf: &Bound<'py, Self>,
+        force: bool,
+        silent: bool,
+        cache: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let cached_name = intern!(py, "_cached_json");
+        let ellipsis = PyEllipsis::get(py);
+        if cache {
+            let value = slf.getattr(cached_name)?.get_item(usize::from(silent))?;
+            if !value.is(ellipsis) {
+                return Ok(value);
+            }
+        }
+        if !force && !slf.getattr(intern!(py, "is_json"))?.is_truthy()? {
+            if silent {
+                return Ok(py.None().into_bound(py));
+            }
+            return slf.call_method1(intern!(py, "on_json_loading_failed"), (py.None(),));
+        }
+        let data = if steps_of(&slf.get_type())?.has(Steps::DATA) {
+            Self::data(slf, cache)?
+        } else {
+            let keywords = PyDict::new(py);
+            keywords.set_item(intern!(py, "cache"), cache)?;
+            slf.call_method(intern!(py, "get_data"), (), Some(&keywords))?
+        };
+        let loaded = slf
+            .getattr(intern!(py, "json_module"))?
+            .call_method1(intern!(py, "loads"), (data,));
+        let (value, kept) = match loaded {
+            Ok(value) => {
+                let kept = (value.clone(), value.clone());
+                (value, kept)
+            }
+            Err(error) if !error.is_instance_of::<PyValueError>(py) => return Err(error),
+            Err(error) => {
+                let other = |at: usize| slf.getattr(cached_name)?.get_item(at);
+                if silent {
+                    let value = py.None().into_bound(py);
+                    (value.clone(), (other(0)?, value))
+                } else {
+                    let name = intern!(py, "on_json_loading_failed");
+                    let value = slf.call_method1(name, (error.value(py),))?;
+                    (value.clone(), (value, other(1)?))
+                }
+            }
+        };
+        if cache {
+            slf.setattr(cached_name, kept)?;
+        }
+        Ok(value)
+    }
+
+    /// Parses the body if it is a form, once.
+    ///
+    /// # Errors
+    ///
+    /// `RequestEntityTooLarge` where it exceeds a limit.
+    fn _load_form_data(slf: &Bound<'_, Self>) -> PyResult<()> {
+        form::load(slf)
+    }
+
+    /// Closes the uploaded files.
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        if this.raw.get().is_some() && !this.has_files.load(Relaxed) {
+            return Ok(());
+        }
+        let py = slf.py();
+        werkzeug_method(py, intern!(py, "close"))?.call1((slf,))?;
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.raw.get())
+    }
+}

@@ -1,0 +1,257 @@
+//! Request classes, and which of their steps an application has replaced.
+//!
+//! `bustapi.request` names its class and the steps that are taken natively. Applications have
+//! subclasses of it, and replace attributes of either; what a class holds is compared with what
+//! the package defined, once for each version that `CPython` gives the class's attributes.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+
+use crate::context::allocate;
+use crate::plan::version_of;
+use crate::request::RawRequest;
+use crate::request_base::RequestBase;
+
+/// How many classes are remembered; programs have one or two.
+const REMEMBERED: usize = 8;
+
+/// The steps that are the package's own in some class.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Steps(u8);
+
+impl Steps {
+    /// Instances are made without calling the class.
+    pub(crate) const INIT: Self = Self(1);
+    /// The body is read from the stream that the environ has.
+    pub(crate) const STREAM: Self = Self(1 << 1);
+    /// `get_data` is.
+    pub(crate) const DATA: Self = Self(1 << 2);
+    /// Forms are parsed as Werkzeug does.
+    pub(crate) const FORM: Self = Self(1 << 3);
+    /// The media type is the header's.
+    pub(crate) const MEDIA_TYPE: Self = Self(1 << 4);
+
+    pub(crate) fn has(self, step: Self) -> bool {
+        self.0 & step.0 == step.0
+    }
+}
+
+/// The attributes that a step consists of.
+const ATTRIBUTES: [(Steps, &[&str]); 5] = [
+    (Steps::INIT, &["__init__", "__new__"]),
+    (Steps::STREAM, &["stream"]),
+    (Steps::DATA, &["get_data"]),
+    (
+        Steps::FORM,
+        &[
+            "form",
+            "files",
+            "form_data_parser_class",
+            "make_form_data_parser",
+            "want_form_data_parsed",
+            "_get_stream_for_parsing",
+            "_load_form_data",
+        ],
+    ),
+    (
+        Steps::MEDIA_TYPE,
+        &[
+            "is_json",
+            "mimetype",
+            "mimetype_params",
+            "_parse_content_type",
+            "_parsed_content_type",
+        ],
+    ),
+];
+
+/// A name, and what a class holds under it.
+type Held = (Py<PyString>, Option<Py<PyAny>>);
+
+/// What the package named.
+struct Package {
+    request: Py<PyType>,
+    headers: Py<PyType>,
+    /// What the request class held when it was defined, for each step.
+    defaults: Vec<(Steps, Vec<Held>)>,
+}
+
+static PACKAGE: PyOnceLock<Package> = PyOnceLock::new();
+
+struct Known {
+    class: Py<PyType>,
+    version: u32,
+    steps: Steps,
+}
+
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+fn package(py: Python<'_>) -> PyResult<&Package> {
+    PACKAGE
+        .get(py)
+        .ok_or_else(|| PyRuntimeError::new_err("bustapi.request has not been imported"))
+}
+
+/// Names the package's classes; called once, where they are defined.
+///
+/// `request` is the default request class, `headers` the class of its headers.
+#[pyfunction]
+pub(crate) fn set_request_classes(
+    request: &Bound<'_, PyType>,
+    headers: &Bound<'_, PyType>,
+) -> PyResult<()> {
+    let py = request.py();
+    let mut defaults = Vec::new();
+    for (step, names) in ATTRIBUTES {
+        let mut attributes = Vec::new();
+        for name in names {
+            let name = PyString::intern(py, name);
+            let held = held(request, &name)?.map(Bound::unbind);
+            attributes.push((name.unbind(), held));
+        }
+        defaults.push((step, attributes));
+    }
+    let package = Package {
+        request: request.clone().unbind(),
+        headers: headers.clone().unbind(),
+        defaults,
+    };
+    PACKAGE
+        .set(py, package)
+        .map_err(|_| PyRuntimeError::new_err("the request classes are set already"))
+}
+
+/// What a class or its bases hold under a name, without asking descriptors.
+fn held<'py>(
+    class: &Bound<'py, PyType>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = class.py();
+    for base in class.getattr(intern!(py, "__mro__"))?.cast::<PyTuple>()? {
+        let attributes = base.getattr(intern!(py, "__dict__"))?;
+        if attributes.contains(name)? {
+            return attributes.get_item(name).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The class of the headers of native requests.
+///
+/// # Errors
+///
+/// `RuntimeError` before the package has named it.
+pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    Ok(package(py)?.headers.bind(py))
+}
+
+/// Which steps of `class` are the package's own; none for classes that do not derive from
+/// the package's.
+///
+/// # Errors
+///
+/// `RuntimeError` before the package has named its classes.
+pub(crate) fn steps_of(class: &Bound<'_, PyType>) -> PyResult<Steps> {
+    let py = class.py();
+    let version = version_of(class);
+    let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if version != 0
+        && let Some(known) = lock().iter().find(|known| known.class.is(class))
+        && known.version == version
+    {
+        return Ok(known.steps);
+    }
+    let package = package(py)?;
+    let mut steps = Steps(0);
+    if class.is_subclass(package.request.bind(py))? {
+        for (step, attributes) in &package.defaults {
+            let mut same = true;
+            for (name, default) in attributes {
+                same &= match (held(class, name.bind(py))?, default) {
+                    (Some(held), Some(default)) => held.is(default),
+                    (held, default) => held.is_none() && default.is_none(),
+                };
+            }
+            if same {
+                steps.0 |= step.0;
+            }
+        }
+    }
+    // What was forgotten is dropped after the lock: dropping a class may run code.
+    let mut known = lock();
+    let mut forgotten = Vec::new();
+    while let Some(at) = known.iter().position(|known| known.class.is(class)) {
+        forgotten.push(known.swap_remove(at));
+    }
+    if known.len() >= REMEMBERED {
+        forgotten.push(known.remove(0));
+    }
+    known.push(Known {
+        class: class.clone().unbind(),
+        version,
+        steps,
+    });
+    drop(known);
+    Ok(steps)
+}
+
+/// Makes the request of `class`, an application's request class, for `raw`.
+///
+/// # Errors
+///
+/// Whatever the class raises, if it is called.
+pub(crate) fn make_request<'py>(
+    class: &Bound<'py, PyAny>,
+    raw: &Bound<'py, RawRequest>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = raw.py();
+    if let Ok(class) = class.cast::<PyType>()
+        && steps_of(class)?.has(Steps::INIT)
+    {
+        let request = allocate(class)?.cast_into::<RequestBase>()?;
+        request.get().set_raw(raw);
+        return Ok(request.into_any());
+    }
+    class.call1((raw.get().environ(py)?,))
+}
+
+/// Makes the request of an application's request class.
+///
+/// # Errors
+///
+/// Whatever the class raises, if it is called.
+#[pyfunction]
+#[pyo3(name = "make_request")]
+pub(crate) fn make_request_from_python<'py>(
+    request_class: &Bound<'py, PyAny>,
+    raw: &Bound<'py, RawRequest>,
+) -> PyResult<Bound<'py, PyAny>> {
+    make_request(request_class, raw)
+}
+
+/// What Werkzeug's request class has under a name, for requests that are not native.
+///
+/// # Errors
+///
+/// `AttributeError` if it has nothing.
+pub(crate) fn werkzeug_method<'py>(
+    py: Python<'py>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS
+        .import(py, "werkzeug.wrappers", "Request")?
+        .getattr(name)
+}
+
+/// The instance's own attributes.
+pub(crate) fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    Ok(object
+        .getattr(intern!(object.py(), "__dict__"))?
+        .cast_into::<PyDict>()?)
+}
