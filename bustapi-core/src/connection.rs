@@ -105,15 +105,19 @@ impl Future for Connection {
         }
         let begin_drain = self.state.is_draining() && !self.draining;
         self.draining |= begin_drain;
+        let waits_for_request = self.state.phase() == Phase::Idle;
         let Some(connection) = &mut self.protocol else {
             return Poll::Ready(());
         };
         let mut connection = Pin::new(connection);
         let poll = || {
             if begin_drain {
-                // A request that has come already is served; hyper drops an idle connection
-                // without another look.
-                if let ended @ Poll::Ready(_) = connection.as_mut().poll(context) {
+                // hyper drops an idle connection without another look, but a request that has
+                // come already is to be served. (One that is open learns of the end first, so
+                // that its answer says so.)
+                if waits_for_request
+                    && let ended @ Poll::Ready(_) = connection.as_mut().poll(context)
+                {
                     return ended;
                 }
                 connection.as_mut().graceful_shutdown();
