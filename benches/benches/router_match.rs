@@ -39,11 +39,11 @@ fn map(rules: &[String]) -> Map {
     map
 }
 
-fn matchit_router(routes: &[String]) -> matchit::Router<usize> {
+fn matchit_router(paths: &[String]) -> matchit::Router<usize> {
     let mut router = matchit::Router::new();
-    for (index, route) in routes.iter().enumerate() {
+    for (index, path) in paths.iter().enumerate() {
         router
-            .insert(route, index)
+            .insert(path, index)
             .expect("the routes do not conflict");
     }
     router

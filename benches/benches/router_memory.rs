@@ -36,9 +36,9 @@ static ALLOCATOR: Counting = Counting;
 
 fn live_after<T>(make: impl FnOnce() -> T) -> usize {
     let before = LIVE.load(Ordering::Relaxed);
-    let made = make();
+    let value = make();
     let after = LIVE.load(Ordering::Relaxed);
-    drop(made);
+    drop(value);
     after - before
 }
 
