@@ -7,13 +7,12 @@
 //! Small files are kept in memory. Every request still asks the system for the file's time
 //! and length, which costs about a microsecond: an answer is never older than the file.
 
+mod known;
+
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use bustapi_http::conditional::{ETag, Outcome, Validators, evaluate};
 use bustapi_http::date::HttpDate;
@@ -21,8 +20,7 @@ use bustapi_http::headers::{dump_options, is_dropped_by_not_modified, joined_tex
 use bustapi_http::media_type::{Accept, AcceptKind, MediaTypes, OCTET_STREAM, with_charset};
 use bustapi_http::query::{percent_decode_lossy, percent_encode};
 use bustapi_http::range::{ByteSpan, ContentRange};
-use bustapi_http::{Body, FileRange, Response, text_response};
-use bytes::Bytes;
+use bustapi_http::{Body, Response, text_response};
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING,
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderValue,
@@ -34,19 +32,7 @@ use crate::dispatch::Routed;
 use crate::fault;
 use crate::handler::{Handler, Responder};
 
-/// Files up to this many bytes are kept in memory: reading a larger one costs more than the
-/// hand-over to another thread that streaming it takes.
-const SMALL: u64 = 64 * 1024;
-/// How much all files in memory may take; beyond it, the cache begins anew.
-const CACHE_BYTES: usize = 32 * 1024 * 1024;
-/// Most files that are known at a time; their headers take about a kilobyte each.
-const CACHE_ENTRIES: usize = 4096;
-/// A file changed so recently may change again without a new time stamp, as those come
-/// from a clock that ticks every few milliseconds (seconds on some file systems).
-const SETTLED: Duration = Duration::from_secs(2);
-
-/// How often a file that changes while it is read is read again.
-const ATTEMPTS: u32 = 3;
+use known::{ATTEMPTS, Cache, Content, Known, Stamp, read};
 
 /// Why there is no file to answer with.
 #[derive(Debug, thiserror::Error)]
@@ -417,141 +403,6 @@ const CODINGS: [Coding; 2] = [
         suffix: ".gz",
     },
 ];
-
-/// What tells one state of a file from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    /// Of the last modification, since 1970.
-    seconds: i64,
-    nanoseconds: u32,
-    length: u64,
-    /// A file renamed into place has another one.
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            Self {
-                seconds: metadata.mtime(),
-                nanoseconds: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
-                length: metadata.len(),
-                inode: metadata.ino(),
-            }
-        }
-        #[cfg(not(unix))]
-        {
-            let since = metadata
-                .modified()
-                .ok()
-                .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-                .unwrap_or_default();
-            Self {
-                seconds: i64::try_from(since.as_secs()).unwrap_or(0),
-                nanoseconds: since.subsec_nanos(),
-                length: metadata.len(),
-                inode: 0,
-            }
-        }
-    }
-
-    /// Whether a further change would change the stamp.
-    fn is_settled(self) -> bool {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let modified = Duration::from_secs(u64::try_from(self.seconds).unwrap_or(0));
-        since.checked_sub(modified).is_some_and(|age| age > SETTLED)
-    }
-}
-
-/// Where a file's content is.
-enum Content {
-    Memory(Bytes),
-    Path(PathBuf),
-}
-
-/// A state of a file, with what is said of it in answers.
-struct Known {
-    stamp: Stamp,
-    content: Content,
-    etag: ETag,
-    last_modified: HttpDate,
-    fields: HeaderMap,
-    /// The same for 304.
-    fields_unmodified: HeaderMap,
-}
-
-impl Known {
-    /// The bytes of `span`; `None` if the file is not the same any more.
-    fn body(&self, span: ByteSpan) -> io::Result<Option<Body>> {
-        let path = match &self.content {
-            Content::Memory(bytes) => {
-                let position = |at: u64| usize::try_from(at).unwrap_or(bytes.len());
-                let part = bytes.slice(position(span.start)..position(span.end));
-                return Ok(Some(Body::Bytes(part)));
-            }
-            Content::Path(path) => path,
-        };
-        let file = File::open(path)?;
-        let is_same = Stamp::of(&file.metadata()?) == self.stamp;
-        Ok(is_same.then_some(Body::File(FileRange {
-            file,
-            offset: span.start,
-            length: span.len(),
-        })))
-    }
-
-    fn bytes_in_memory(&self) -> usize {
-        match &self.content {
-            Content::Memory(bytes) => bytes.len(),
-            Content::Path(_) => 0,
-        }
-    }
-}
-
-#[derive(Default)]
-struct Cache {
-    entries: HashMap<String, Arc<Known>>,
-    bytes: usize,
-}
-
-impl Cache {
-    fn keep(&mut self, name: String, known: &Arc<Known>) {
-        let bytes = known.bytes_in_memory();
-        if self.bytes + bytes > CACHE_BYTES || self.entries.len() >= CACHE_ENTRIES {
-            self.entries.clear();
-            self.bytes = 0;
-        }
-        self.bytes += bytes;
-        if let Some(old) = self.entries.insert(name, Arc::clone(known)) {
-            self.bytes -= old.bytes_in_memory();
-        }
-    }
-}
-
-/// What a file is and holds, if it is small.
-fn read(full: &Path) -> io::Result<(Stamp, Content)> {
-    let mut file = File::open(full)?;
-    let mut attempts = 1..=ATTEMPTS;
-    loop {
-        let mut stamp = Stamp::of(&file.metadata()?);
-        if stamp.length > SMALL {
-            return Ok((stamp, Content::Path(full.to_owned())));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(stamp.length).unwrap_or(0) + 1);
-        // One byte more than there should be shows a file that grows.
-        (&mut file).take(stamp.length + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 == stamp.length || attempts.next().is_none() {
-            // Of a file that is being written, what there is.
-            stamp.length = bytes.len() as u64;
-            return Ok((stamp, Content::Memory(Bytes::from(bytes))));
-        }
-        file.rewind()?;
-    }
-}
 
 fn unreadable(path: &str) -> impl FnOnce(io::Error) -> FileError {
     move |source| FileError::Unreadable {
