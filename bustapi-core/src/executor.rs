@@ -173,6 +173,7 @@ impl<W: Work> Executor<W> {
                 max_threads: threads.max(1),
                 pool: Mutex::new(Pool::default()),
                 wake: Condvar::new(),
+                ended: Condvar::new(),
                 busy: AtomicU32::new(0),
             }),
         }
@@ -210,6 +211,19 @@ impl<W: Work> Executor<W> {
         lock(&self.inner.pool).closed = true;
         self.inner.wake.notify_all();
     }
+
+    /// Waits until the pool's threads have ended after [`Executor::close`]; whether they did
+    /// within `timeout`. One that runs a job ends after that.
+    #[must_use]
+    pub fn join(&self, timeout: Duration) -> bool {
+        let pool = lock(&self.inner.pool);
+        let waited = self
+            .inner
+            .ended
+            .wait_timeout_while(pool, timeout, |pool| pool.threads > 0);
+        let (pool, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        pool.threads == 0
+    }
 }
 
 struct Inner<W: Work> {
@@ -218,6 +232,8 @@ struct Inner<W: Work> {
     max_threads: usize,
     pool: Mutex<Pool<W>>,
     wake: Condvar,
+    /// Notified when a thread has ended.
+    ended: Condvar,
     /// How many pool threads are running a job.
     busy: AtomicU32,
 }
@@ -375,6 +391,7 @@ impl<W: Work> Inner<W> {
                 _ => VecDeque::new(),
             };
             drop(pool);
+            self.ended.notify_all();
             if !sound {
                 fault::log(&format!(
                     "a pool thread could not work; {} calls are given up",

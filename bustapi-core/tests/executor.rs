@@ -164,6 +164,16 @@ fn strikes_lengthen_the_trial_fourfold_and_are_forgiven_in_time() {
 }
 
 #[test]
+fn a_closed_pool_is_joined_when_its_last_job_is_done() {
+    let running = Running::start(2);
+    let habit = Arc::new(Habit::default());
+    running.call(&habit, Duration::ZERO);
+    assert!(!running.executor.join(Duration::ZERO), "it is not closed");
+    running.executor.close();
+    assert!(running.executor.join(Duration::from_secs(20)));
+}
+
+#[test]
 fn slow_calls_among_others_prove_little() {
     let habit = Habit::default();
     for _ in 0..TRIAL_CALLS * CROWDED_CALLS - 1 {

@@ -72,11 +72,16 @@ impl Listener {
     }
 }
 
+/// How long idle threads may take to end, and busy ones to finish, after the drain time.
+const JOIN_TIME: Duration = Duration::from_secs(1);
+
 /// Serves `app` on `listener` until SIGINT or SIGTERM, on the calling thread; without
 /// `signals`, until the process ends.
 ///
 /// `threads` is the number of pool threads at most; time-outs are in seconds, zero for none.
 ///
+/// :return: whether all threads have ended. One that is still in a view must not meet the end
+///     of the interpreter.
 /// :raises OSError: if the listener cannot be used.
 #[pyfunction]
 #[pyo3(signature = (app, listener, *, signals=true, threads=40, drain_timeout=30.0))]
@@ -87,7 +92,7 @@ pub(crate) fn serve(
     signals: bool,
     threads: usize,
     drain_timeout: f64,
-) -> PyResult<()> {
+) -> PyResult<bool> {
     let listener = listener
         .get()
         .listener
@@ -137,7 +142,8 @@ pub(crate) fn serve(
         });
         executor.close();
         streams.close();
-        served
+        let idle = executor.join(JOIN_TIME) && streams.join(JOIN_TIME);
+        served.map(|()| idle)
     })
     .map_err(|error| error::from_server(&error))
 }

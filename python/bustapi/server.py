@@ -9,6 +9,7 @@ are made after the fork, by each worker.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -129,7 +130,20 @@ def _serve_alone(app: Flask, listener: Listener, options: dict[str, t.Any]) -> N
 
     # Python has noted the signal as well that has just ended the server in good order.
     with contextlib.suppress(KeyboardInterrupt):
-        _serve(app, listener, signals=is_main, **options)
+        if not _serve(app, listener, signals=is_main, **options):
+            atexit.register(_leave_views_behind)
+
+
+def _leave_views_behind() -> None:
+    """End the process at once, as a view is still running that did not end in time.
+
+    CPython ends a thread that comes back to it while it shuts down by unwinding its stack,
+    which native code does not survive.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 class _Supervisor:
