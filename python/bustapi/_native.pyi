@@ -73,13 +73,14 @@ def serve(
     signals: bool = True,
     threads: int = 40,
     drain_timeout: float = 30.0,
-) -> None:
+) -> bool:
     """Serve `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
 
     :param signals: whether the server reacts to them; if not, it serves until the process ends.
     :param threads: most threads for views that take long.
     :param drain_timeout: seconds that open requests may go on after a stop was asked for; zero
         for as long as they take.
+    :return: whether all threads have ended; one may still be in a view.
     :raises OSError: the listener cannot be used.
     """
 
@@ -196,11 +197,13 @@ class SessionSigner:
     """Reads and writes session cookies that hold nothing but plain JSON values."""
 
     def __new__(cls, key: bytes, older_keys: Iterable[bytes], salt: bytes) -> Self: ...
-    def loads(self, cookie: str, max_age: int) -> dict[str, Any] | None:
-        """What a cookie holds; ``None`` if it is not valid for `max_age` seconds, or not plain."""
+    def loads(self, cookie: str, max_age: int, now: int) -> dict[str, Any] | None:
+        """What a cookie holds; ``None`` if it was not signed in the last `max_age` seconds before
+        `now` (seconds since 1970), or is not plain.
+        """
 
-    def dumps(self, session: dict[str, Any]) -> str | None:
-        """The cookie of a session; ``None`` for values that are not plain."""
+    def dumps(self, session: dict[str, Any], now: int) -> str | None:
+        """The cookie of a session, signed at `now`; ``None`` for values that are not plain."""
 
 # ------------------------------------------------------------------ requests
 # The two base classes are joined with Werkzeug's in `bustapi.request`, and take over some of
