@@ -19,6 +19,9 @@ from conformance.environment import make_environment
 from conformance.manifest import load_suites
 from live import PACKAGE, LiveServer
 
+# The first time, the environment is installed.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 BOUNDARY = "httpbinboundary"
 FILE = (
     f"--{BOUNDARY}\r\n"
@@ -165,7 +168,6 @@ def comparable(answer, port):
     return answer.status, headers, body
 
 
-@pytest.mark.slow
 def test_answers_are_those_under_flask(servers):
     differences = []
 
@@ -185,7 +187,6 @@ def test_answers_are_those_under_flask(servers):
     assert not differences, "\n".join(differences)
 
 
-@pytest.mark.slow
 def test_compressed_bodies(servers):
     import gzip
     import zlib
@@ -216,7 +217,6 @@ CURL = [
 ]
 
 
-@pytest.mark.slow
 def test_curl_gets_the_same(servers, tmp_path):
     curl = shutil.which("curl")
     assert curl is not None, "this test drives curl"

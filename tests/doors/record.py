@@ -43,6 +43,15 @@ def flasks_answers() -> dict[str, Answers]:
     if failed:
         raise RuntimeError(f"{failed} could not be built.\n{log[-2000:]}")
 
+    waited = [
+        name
+        for name, value in answers.items()
+        if any("504" in a["status"] for a in value if "status" in a)
+    ]
+
+    if waited:
+        raise RuntimeError(f"{waited} wait for more events than there are")
+
     different = {
         name: client_answers
         for name, client_answers in by_client.items()

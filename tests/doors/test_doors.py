@@ -13,6 +13,8 @@ from .case import CASES
 from .compare import SERVER_ANSWERS, expect, simplify
 from .record import EXPECTED, flasks_answers, take
 
+pytestmark = pytest.mark.slow
+
 #: Each door, and how the app is changed before it is entered.
 DOORS = [
     ("wsgi", "plans"),
