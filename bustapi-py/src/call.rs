@@ -33,12 +33,15 @@ pub(crate) struct Endpoint {
     pub(crate) habit: Arc<Habit>,
     /// Whether its view is a coroutine function that the event loop may run.
     is_coroutine: AtomicBool,
+    /// Whether that has been looked at.
+    is_known: AtomicBool,
 }
 
 impl Endpoint {
     /// Notes where calls of this endpoint are to go from now on.
     pub(crate) fn set_coroutine(&self, is_coroutine: bool) {
         self.is_coroutine.store(is_coroutine, Relaxed);
+        self.is_known.store(true, Relaxed);
     }
 }
 
@@ -157,6 +160,10 @@ impl Handler for PythonHandler {
             responder,
             endpoint,
         };
+        if !call.endpoint.is_known.load(Relaxed) {
+            // Once: a coroutine is cancelled when its client leaves, even the first time.
+            Python::attach(|py| self.calls.view.look_at(py, &call.arrived, &call.endpoint));
+        }
         if call.endpoint.is_coroutine.load(Relaxed)
             && !is_stream
             && let Some(event_loop) = self.event_loop()

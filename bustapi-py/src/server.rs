@@ -103,6 +103,9 @@ pub(crate) fn serve(
     let config = Config {
         pool_threads: threads,
         drain_timeout: Duration::try_from_secs_f64(drain_timeout).unwrap_or_default(),
+        // That the client has gone must reach the application; a client that only ends its own
+        // sending looks the same.
+        half_close: false,
         ..Config::default()
     };
     let plan = py.import("bustapi.plan")?;

@@ -126,6 +126,19 @@ impl View {
         road.settle(answered)
     }
 
+    /// Notes whether the event loop may run the view of a request's endpoint. A failure is left
+    /// to the request, which meets it again where it can be answered.
+    pub(crate) fn look_at(&self, py: Python<'_>, arrived: &Arrived, endpoint: &Endpoint) {
+        let is_coroutine = match &arrived.found {
+            Some((snapshot, found)) => self.current_plan(py).and_then(|plan| {
+                let name = snapshot.endpoint(py, found.rule);
+                Ok(!plan.wsgi && self.is_coroutine(&plan, &name)?)
+            }),
+            None => Ok(false),
+        };
+        endpoint.set_coroutine(is_coroutine.unwrap_or(false));
+    }
+
     /// Whether the event loop may run the endpoint's view.
     fn is_coroutine(&self, plan: &Plan, endpoint: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = endpoint.py();

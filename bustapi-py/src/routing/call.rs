@@ -144,9 +144,24 @@ impl<'a, 'py> Call<'a, 'py> {
             (None, None) => matches!(place.url_scheme, "ws" | "wss"),
         };
         let query = match (given.query_args, &self.fields.query_args) {
-            (Some(query), _) => self.query(query)?,
-            (None, Some(query)) => self.query(query.bind(py))?,
+            (Some(query), _) => Some(query),
+            (None, Some(query)) => Some(query.bind(py)),
             (None, None) => None,
+        };
+        let encoded;
+        let query = match query {
+            None => None,
+            Some(query) if query.is_instance_of::<PyString>() => text_of(query),
+            Some(query) if !query.is_truthy()? => None,
+            Some(query) => {
+                let encode = intern!(py, "encode_query_args");
+                encoded = self.adapter.call_method1(encode, (query,))?;
+                match text_of(&encoded) {
+                    // Werkzeug writes the question mark in some redirects, and not in others.
+                    None | Some("") => return Ok(None),
+                    query => query,
+                }
+            }
         };
         let request = MatchRequest {
             method,
@@ -155,7 +170,7 @@ impl<'a, 'py> Call<'a, 'py> {
             subdomain: place.subdomain,
             script_name: place.script_name,
             url_scheme: place.url_scheme,
-            query: query.as_ref().and_then(text_of),
+            query,
             websocket,
         };
         match self.snapshot.map.match_path(&request) {
@@ -165,18 +180,6 @@ impl<'a, 'py> Call<'a, 'py> {
                 None => Ok(None),
             },
         }
-    }
-
-    /// The query string for redirects.
-    fn query(&self, query: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if query.is_instance_of::<PyString>() {
-            return Ok(Some(query.clone()));
-        }
-        if !query.is_truthy()? {
-            return Ok(None);
-        }
-        let encode = intern!(self.py(), "encode_query_args");
-        Ok(Some(self.adapter.call_method1(encode, (query,))?))
     }
 
     fn found(&self, found: &Match, return_rule: bool) -> PyResult<Bound<'py, PyAny>> {

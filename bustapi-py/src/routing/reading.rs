@@ -79,6 +79,9 @@ pub(crate) fn read(rule: &Bound<'_, PyAny>, endpoint: &str) -> PyResult<Reading>
     let converters = rule
         .getattr(intern!(py, "_converters"))?
         .cast_into::<PyDict>()?;
+    if count_variables(&rule.getattr(intern!(py, "_trace"))?)? > converters.len() {
+        return Err(unsuited("two converters of one variable"));
+    }
     for (name, object) in &converters {
         let name = name.cast_into::<PyString>()?;
         let translated = translate(&object)?;
@@ -87,6 +90,16 @@ pub(crate) fn read(rule: &Bound<'_, PyAny>, endpoint: &str) -> PyResult<Reading>
         reading.calls_python |= translated.calls_python;
     }
     Ok(reading)
+}
+
+/// How many variables the rule string has, each time counted.
+fn count_variables(trace: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let mut count = 0;
+    for step in trace.try_iter()? {
+        let (is_variable, _): (bool, Bound<'_, PyAny>) = step?.extract()?;
+        count += usize::from(is_variable);
+    }
+    Ok(count)
 }
 
 fn read_methods(methods: &Bound<'_, PyAny>) -> PyResult<MethodSet> {
