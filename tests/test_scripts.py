@@ -46,7 +46,7 @@ TABLE = """
         ("json/tag", "from ..views import View", "may not import `views`"),
         ("json/tag", "from . import dumps", "may not import `json.__init__`"),
         ("ctx", "if TYPE_CHECKING:\n    from .app import Flask", None),
-        ("ctx", "from ._native import x", "may not import the extension"),
+        ("views", "from ._native import x", "may not import the extension"),
         ("ctx", "def f():\n    import os", "inside a function"),
         ("ctx", "def f():\n    import dotenv  # optional dependency", None),
         ("app", "def f():\n    from .ctx import x  # optional", "inside a function"),
