@@ -1,0 +1,1 @@
+"""Compares routing with Werkzeug's own, on generated rules and requests."""
