@@ -178,6 +178,10 @@ class LiveServer:
         if self.process.poll() is None:
             self.process.send_signal(number)
 
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end; the exit status."""
         status = self.process.wait(DEADLINE)
         self._reader.join(DEADLINE)
         return status

@@ -438,7 +438,7 @@ def test_open_requests_are_finished(live_server, pipe, number, workers):
         pipe.write_text("finished")
         assert answer.result(DEADLINE).text == "finished"
 
-    assert server.stop() == 0
+    assert server.wait() == 0
 
 
 def refuses(server):
