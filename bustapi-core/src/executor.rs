@@ -22,7 +22,7 @@
 //!
 //! Calls on the IO thread are queued and run together by one task, which the runtime
 //! schedules behind the connections that are ready: entering the interpreter is paid once
-//! for all of them. A batch ends after [`BATCH_TIME`], so that sockets are looked at, and
+//! for all of them. A batch ends after `BATCH_TIME`, so that sockets are looked at, and
 //! calls of an endpoint that turns out slow while they wait in the queue move to the pool.
 
 use std::collections::VecDeque;
