@@ -1,8 +1,8 @@
 """Builds the fuzz targets and runs each on random input for a while.
 
 The coverage instrumentation that libFuzzer wants is an LLVM pass that a stable compiler takes as
-well, so neither a nightly toolchain nor cargo-fuzz is needed; a C++ compiler is, for libFuzzer. Findings lie in `fuzz/artifacts`,
-the inputs worth keeping in `fuzz/corpus`.
+well, so neither a nightly toolchain nor cargo-fuzz is needed; a C++ compiler is, for libFuzzer.
+Findings lie in `fuzz/artifacts`, the inputs worth keeping in `fuzz/corpus`.
 
 Exit status: 0 when nothing was found, 1 otherwise.
 """
