@@ -1,0 +1,1 @@
+"""What `peers.py` and `load.py` measure with: servers, workloads, load, figures, reports."""

@@ -1,0 +1,228 @@
+"""Where the peers run: virtual environments from PyPI, the limits, and configuration files.
+
+Everything lies under ``.cache/bench`` and is made once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .peer_list import BUSTAPI, Peer
+from .workloads import write_static_files
+
+ROOT = Path(__file__).resolve().parents[3]
+APPS = ROOT / "benches" / "load" / "apps"
+CACHE = ROOT / ".cache" / "bench"
+STATIC = CACHE / "static"
+DESCRIBE = "import sys; print(sys.executable); print('%d.%d' % sys.version_info[:2])"
+LIST_PACKAGES = (
+    "import importlib.metadata as m, json, platform;"
+    "print(json.dumps({'python': platform.python_version(),"
+    " **{d.metadata['Name'].lower(): d.version for d in m.distributions()}}))"
+)
+
+
+class Unavailable(RuntimeError):
+    """A peer cannot be measured on this machine; the message says why."""
+
+
+def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
+    """Run a command; its output.
+
+    Raises:
+        Unavailable: the command is missing or failed.
+    """
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment
+        )
+    except FileNotFoundError:
+        raise Unavailable(f"no {command[0]}") from None
+    except subprocess.CalledProcessError as error:
+        told = " ".join((error.stderr or error.stdout).split())[-200:]
+        raise Unavailable(f"{' '.join(command[:4])} fails: {told}") from None
+
+    return done.stdout
+
+
+class Environments:
+    """The virtual environments for one Python interpreter.
+
+    Args:
+        python: the interpreter's name or path; empty for the one that runs this.
+    """
+
+    def __init__(self, python: str = "") -> None:
+        self._python = python
+        self._interpreters: dict[str, tuple[str, str]] = {}
+
+    def _interpreter(self, peer: Peer) -> tuple[str, str]:
+        """Path and version ("3.11") of a peer's interpreter."""
+        name = peer.python or self._python or sys.executable
+
+        if name not in self._interpreters:
+            path, version = _run([name, "-c", DESCRIBE]).split("\n")[:2]
+            self._interpreters[name] = path, version
+
+        return self._interpreters[name]
+
+    def folder(self, peer: Peer) -> Path:
+        """The virtual environment of a peer, whether it exists or not."""
+        return CACHE / "environments" / f"{peer.name}-{self._interpreter(peer)[1]}"
+
+    def _uses_own_environment(self, peer: Peer) -> bool:
+        """Whether the peer is this tree's package in the environment that runs this script."""
+        return peer is BUSTAPI and not self._python
+
+    def is_ready(self, peer: Peer) -> bool:
+        """Whether nothing has to be installed for a peer."""
+        if not peer.has_environment or self._uses_own_environment(peer):
+            return True
+
+        return (self.folder(peer) / ".complete").exists()
+
+    def prepare(self, peer: Peer) -> None:
+        """Install a peer if it is not.
+
+        Raises:
+            Unavailable: it cannot be.
+        """
+        if self.is_ready(peer):
+            return
+
+        interpreter, _ = self._interpreter(peer)
+        folder = self.folder(peer)
+        print(f"installing {peer.name} into {folder.relative_to(ROOT)}", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        _run([interpreter, "-m", "venv", str(folder)])
+        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        _run([*install, *peer.requirements])
+
+        if peer is BUSTAPI:
+            wheel = self._build_wheel(interpreter)
+            _run([*install, "--no-deps", "--force-reinstall", str(wheel)])
+
+        (folder / ".complete").touch()
+
+    def _build_wheel(self, interpreter: str) -> Path:
+        """Build this tree's package for an interpreter."""
+        folder = CACHE / "wheels" / self._interpreter(BUSTAPI)[1]
+        shutil.rmtree(folder, ignore_errors=True)
+        maturin = Path(sys.executable).with_name("maturin")
+        build = [str(maturin), "build", "--release", "--interpreter", interpreter]
+        _run(
+            [*build, "--out", str(folder)],
+            # A target of its own: another interpreter would build the tree's own anew.
+            {
+                **os.environ,
+                "PYO3_PYTHON": interpreter,
+                "CARGO_TARGET_DIR": str(CACHE / "target"),
+            },
+        )
+        return next(folder.glob("*.whl"))
+
+    def command(self, peer: Peer, port: int) -> list[str]:
+        """The command that starts a peer.
+
+        Raises:
+            Unavailable: a program it needs is missing.
+        """
+        own = self._uses_own_environment(peer)
+        binaries = Path(sys.executable).parent if own else None
+
+        if binaries is None and peer.has_environment:
+            binaries = self.folder(peer) / "bin"
+
+        filled = {
+            "port": str(port),
+            "bin": str(binaries),
+            "python": sys.executable if own else f"{binaries}/python",
+        }
+
+        if "{config}" in peer.command:
+            if shutil.which("nginx") is None:
+                raise Unavailable("no nginx; on Debian: apt-get install nginx-light")
+
+            filled["config"] = str(write_nginx_configuration(port))
+
+        if "{bare_hyper}" in peer.command:
+            filled["bare_hyper"] = str(build_bare_hyper())
+
+        return [part.format(**filled) for part in peer.command.split()]
+
+    def versions(self, peer: Peer) -> dict[str, str]:
+        """The version of Python and of each package a peer runs with."""
+        if not peer.has_environment:
+            return {}
+
+        own = self._uses_own_environment(peer)
+        python = sys.executable if own else str(self.folder(peer) / "bin" / "python")
+        found: dict[str, str] = json.loads(_run([python, "-c", LIST_PACKAGES]))
+        return found
+
+
+def application_environment(port: int, variant: str) -> dict[str, str]:
+    """The environment variables of an application; see ``apps/inputs.py``."""
+    write_static_files(STATIC)
+    left_out = {"PYTHONDONTWRITEBYTECODE", "PYTHONOPTIMIZE", "PYTHONUNBUFFERED", "PYTHONPATH"}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    return {
+        **kept,
+        "BENCH_PORT": str(port),
+        "BENCH_VARIANT": variant,
+        "BENCH_STATIC": str(STATIC),
+        "PYTHONPATH": str(APPS),
+    }
+
+
+def build_bare_hyper() -> Path:
+    """Build the server that is the limit for this tree's HTTP library.
+
+    Raises:
+        Unavailable: cargo is missing or fails.
+    """
+    build = ["cargo", "build", "--release", "--locked", "--package", "bustapi-benches"]
+    _run([*build, "--example", "bare_hyper"])
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    return target / "release" / "examples" / "bare_hyper"
+
+
+def write_nginx_configuration(port: int) -> Path:
+    """Configure nginx for one worker in the foreground; the file."""
+    folder = CACHE / "nginx"
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = "".join(
+        f"  {name}_temp_path {folder}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    path = folder / "nginx.conf"
+    path.write_text(
+        f"daemon off; worker_processes 1; pid {folder}/pid; error_log stderr error;\n"
+        "events { worker_connections 1024; }\n"
+        f"http {{\n  access_log off; sendfile on; keepalive_requests 100000000;\n{temporary}"
+        f"  server {{\n    listen 127.0.0.1:{port};\n"
+        "    default_type application/octet-stream;\n"
+        '    location = / { default_type text/html; return 200 "Hello, World!"; }\n'
+        f"    location /static/ {{ alias {STATIC}/; }}\n  }}\n}}\n"
+    )
+    return path
+
+
+def describe_machine() -> dict[str, str | int | None]:
+    """The machine the figures are of."""
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "processor": models[0] if models else platform.machine(),
+        "processors": os.cpu_count(),
+        "kernel": platform.release(),
+    }
