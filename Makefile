@@ -124,7 +124,7 @@ conformance-short: setup
 # More generated calls than the 5,000 of `make test`.
 DIFFERENTIAL_CASES ?= 200000
 differential: setup
-	DIFFERENTIAL_CASES=200000 $(PY) -m pytest tests/differential
+	DIFFERENTIAL_CASES=$(DIFFERENTIAL_CASES) $(PY) -m pytest --timeout 1800 tests/differential
 
 docs: docs-rust docs-guide
 
