@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use bustapi_http::Request;
+use bustapi_http::{Request, Scheme};
+use bustapi_router::{Map, MapOptions, Match, MatchError, MatchRequest, Rule, RuleError, Value};
+use http::Method;
 
 use crate::body::RequestBody;
+use crate::fault;
 use crate::handler::{Handler, Responder};
 
 /// A request on its way to a handler.
@@ -12,6 +15,34 @@ use crate::handler::{Handler, Responder};
 pub struct Routed {
     /// The request.
     pub request: Request<RequestBody>,
+    /// The rule that led here; `None` before any was asked for.
+    pub matched: Option<Matched>,
+}
+
+/// The rule that a request matched, and the values of its variables.
+#[derive(Debug, Clone)]
+pub struct Matched {
+    map: Arc<Map>,
+    found: Match,
+}
+
+impl Matched {
+    /// The rule's endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.found.endpoint(&self.map)
+    }
+
+    /// The value of a variable of the rule.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.found.get(&self.map, name)
+    }
+
+    /// All variables and their values.
+    pub fn args(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.found.args(&self.map)
+    }
 }
 
 /// Sends each request to its handler.
@@ -26,7 +57,7 @@ impl std::fmt::Debug for Dispatcher {
 }
 
 impl Dispatcher {
-    /// Sends everything to one handler.
+    /// Sends everything to one handler; [`Routes`] is one that sends it further.
     pub fn to(handler: impl Handler) -> Self {
         Self {
             handler: Arc::new(handler),
@@ -35,6 +66,107 @@ impl Dispatcher {
 
     /// Gives `request` to its handler.
     pub fn dispatch(&self, request: Request<RequestBody>, responder: Responder) {
-        self.handler.handle(Routed { request }, responder);
+        let routed = Routed {
+            request,
+            matched: None,
+        };
+        self.handler.handle(routed, responder);
+    }
+}
+
+/// A handler that sends each request to the handler of the rule it matches.
+///
+/// What matches none is answered here: 404, 405 with `Allow`, 308 to the canonical URL, and
+/// `OPTIONS` with the methods that the path allows.
+///
+/// ```
+/// use bustapi_core::{Responder, Routed, Routes};
+/// use bustapi_http::{Body, Response};
+/// use bustapi_router::Rule;
+///
+/// let mut routes = Routes::default();
+/// routes.add(
+///     Rule::new("/users/<int:id>").methods(["GET"]),
+///     |routed: Routed, responder: Responder| {
+///         let id = routed.matched.as_ref().and_then(|matched| matched.get("id")?.as_i64());
+///         responder.complete(Response::new(Body::from(format!("user {id:?}"))));
+///     },
+/// )?;
+/// # Ok::<(), bustapi_router::RuleError>(())
+/// ```
+#[derive(Default)]
+pub struct Routes {
+    map: Arc<Map>,
+    /// By the index of the rule.
+    handlers: Vec<Arc<dyn Handler>>,
+}
+
+impl std::fmt::Debug for Routes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Routes")
+            .field("map", &self.map)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Routes {
+    /// No rules yet, with these settings.
+    #[must_use]
+    pub fn new(options: MapOptions) -> Self {
+        Self {
+            map: Arc::new(Map::new(options)),
+            handlers: Vec::new(),
+        }
+    }
+
+    /// Adds a rule and what answers its requests.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError`] where the rule is malformed.
+    pub fn add(&mut self, rule: Rule, handler: impl Handler) -> Result<&mut Self, RuleError> {
+        Arc::make_mut(&mut self.map).add(rule)?;
+        self.handlers.push(Arc::new(handler));
+        Ok(self)
+    }
+
+    /// The rules, to build URLs from.
+    #[must_use]
+    pub fn map(&self) -> &Arc<Map> {
+        &self.map
+    }
+
+    fn find(&self, request: &Request<RequestBody>) -> Result<Match, MatchError> {
+        let host = request.host().unwrap_or_default().to_ascii_lowercase();
+        self.map.match_raw_path(&MatchRequest {
+            server_name: &host,
+            url_scheme: match request.conn.scheme {
+                Scheme::Http => "http",
+                Scheme::Https => "https",
+            },
+            query: request.head.uri.query(),
+            ..MatchRequest::new(request.head.method.as_str(), request.raw_path())
+        })
+    }
+}
+
+impl Handler for Routes {
+    fn handle(&self, mut routed: Routed, responder: Responder) {
+        match self.find(&routed.request) {
+            Ok(found) => {
+                let handler = &self.handlers[found.rule.index()];
+                routed.matched = Some(Matched {
+                    map: Arc::clone(&self.map),
+                    found,
+                });
+                handler.handle(routed, responder);
+            }
+            Err(MatchError::MethodNotAllowed { allowed })
+                if routed.request.head.method == Method::OPTIONS =>
+            {
+                responder.complete(fault::allowed_methods(&allowed));
+            }
+            Err(error) => responder.complete(fault::unmatched(&error)),
+        }
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use bustapi_http::{Response, text_response};
+use bustapi_router::{MatchError, MethodSet};
 use http::StatusCode;
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, LOCATION};
 
 use crate::error::ReadError;
 
@@ -66,6 +67,46 @@ pub(crate) fn unreadable_body(error: &ReadError) -> Response {
 }
 
 /// An answer after which the connection is closed.
+/// The answer to a request that no rule matches: 404, 405 with the methods that are allowed, 308
+/// to the canonical URL, 400 or 500.
+pub(crate) fn unmatched(error: &MatchError) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let response = text_response(status, "");
+    match error {
+        MatchError::MethodNotAllowed { allowed } => {
+            with_header(response, ALLOW, &allowed.to_string())
+        }
+        MatchError::RequestRedirect { url } => with_header(response, LOCATION, url),
+        MatchError::Failed { .. } => {
+            log(&format!("a request could not be routed: {error}"));
+            internal_error()
+        }
+        _ => response,
+    }
+}
+
+/// The answer to OPTIONS for a path whose rules allow these methods.
+pub(crate) fn allowed_methods(allowed: &MethodSet) -> Response {
+    let mut allowed = allowed.clone();
+    allowed.insert("OPTIONS");
+    with_header(
+        text_response(StatusCode::OK, ""),
+        ALLOW,
+        &allowed.to_string(),
+    )
+}
+
+/// A value that cannot be sent, as of a redirect to a malformed host, answers 400.
+fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {
+    match HeaderValue::from_str(value) {
+        Ok(value) => {
+            response.headers_mut().insert(name, value);
+            response
+        }
+        Err(_) => bad_request(),
+    }
+}
+
 fn closing(status: StatusCode, text: &'static str) -> Response {
     let mut response = text_response(status, text);
     response

@@ -41,7 +41,7 @@ pub use access_log::{AccessHook, AccessRecord};
 pub use body::{IncomingBody, RequestBody};
 pub use bustapi_http as http_message;
 pub use config::Config;
-pub use dispatch::{Dispatcher, Routed};
+pub use dispatch::{Dispatcher, Matched, Routed, Routes};
 pub use error::{ReadError, ServerError};
 pub use fault::{internal_error, log, set_logger};
 pub use handler::{Answer, Handler, Responder, responder};

@@ -12,6 +12,7 @@ mod drain;
 mod executor;
 mod faults;
 mod requests;
+mod routes;
 mod sockets;
 mod static_files;
 mod support;
