@@ -1,0 +1,5 @@
+"""No views of Django's own."""
+
+from __future__ import annotations
+
+urlpatterns: list[object] = []
