@@ -135,7 +135,11 @@ fn big_endian(bytes: &[u8]) -> Option<u64> {
     if bytes.len() > size_of::<u64>() {
         return None;
     }
-    Some(bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    Some(
+        bytes
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+    )
 }
 
 /// The compressed payload, if it saves more than the dot that marks it costs.
