@@ -484,6 +484,32 @@ def test_workers_share_the_work_and_are_replaced(live_server):
             os.kill(process, 0)
 
 
+ENDED_AT_ONCE = """
+
+import pathlib
+import signal
+
+
+def end_once():
+    try:
+        pathlib.Path("once").touch(exist_ok=False)
+    except FileExistsError:
+        return
+
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+os.register_at_fork(after_in_child=end_once)
+"""
+
+
+def test_a_worker_that_is_ended_as_it_starts_is_replaced(live_server):
+    server = live_server(APP + ENDED_AT_ONCE, "--workers", "2")
+    server.wait_for("ended with status 15")
+    assert until(lambda: len({server.get("/process").text for _ in range(20)}) == 2)
+    assert server.stop() == 0
+
+
 def test_a_unix_socket(live_server, tmp_path):
     server = live_server(APP, "--unix-socket", str(tmp_path / "socket"), port=None)
     assert server.address == str(tmp_path / "socket")

@@ -37,8 +37,10 @@ _logger = logging.getLogger("bustapi.server")
 DEFAULT_THREADS = 40
 #: A worker that ends this soon (in seconds) after it was started cannot serve at all.
 _STARTUP_TIME = 1.0
+#: Signals that ask the server to stop.
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 #: Signals that others send; the remaining ones tell of a fault in the worker.
-_KILLED = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
+_KILLED = {signal.SIGKILL, *_STOPPING}
 
 
 def serve(
@@ -162,9 +164,7 @@ class _Supervisor:
 
         :raises SystemExit: with status 1, when a worker fails as soon as it starts.
         """
-        previous = {
-            number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        previous = {number: signal.signal(number, self._stop) for number in _STOPPING}
 
         try:
             for index in range(len(self.listeners)):
@@ -180,14 +180,22 @@ class _Supervisor:
             sys.exit(1)
 
     def _start(self, index: int) -> None:
+        """Start a worker, unless the server is to stop."""
         sys.stdout.flush()
         sys.stderr.flush()
-        process_id = os.fork()
+        # A signal that came in between would be handled by the worker as by its parent, or
+        # the parent would not tell this worker.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
 
-        if process_id == 0:
-            self._work(index)
+        if not self.stopping:
+            process_id = os.fork()
 
-        self.workers[process_id] = (index, time.monotonic())
+            if process_id == 0:
+                self._work(index)
+
+            self.workers[process_id] = (index, time.monotonic())
+
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
     def _work(self, index: int) -> t.NoReturn:
         """Be a worker, to the end of this process."""
@@ -195,8 +203,10 @@ class _Supervisor:
 
         try:
             # Until the server has its own handlers, a signal simply ends the worker.
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            for number in _STOPPING:
+                signal.signal(number, signal.SIG_DFL)
+
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
             listener = self.listeners[index]
             self.listeners = []
             _serve(self.app, listener, signals=True, **self.options)
@@ -240,4 +250,6 @@ class _Supervisor:
         self.stopping = True
 
         for process_id in self.workers:
-            os.kill(process_id, signal.SIGTERM)
+            # It may have ended a moment ago.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGTERM)
