@@ -43,6 +43,7 @@ from werkzeug.wsgi import get_host
 from ._native import MapAdapterBase, RuleMap
 
 if t.TYPE_CHECKING:
+    import typing_extensions as te
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.wrappers import Request
 
@@ -174,6 +175,13 @@ class Rule(_Rule):
                 # one elsewhere.
                 reader._make_foreign()
 
+    def __reduce_ex__(self, protocol: t.SupportsIndex) -> str | tuple[t.Any, ...]:
+        if type(self) is Rule:
+            # Pickle would look for the class under the name that it shows.
+            return _blank_rule, (), self.__dict__
+
+        return super().__reduce_ex__(protocol)
+
     def refresh(self) -> None:
         """Read the rule's attributes again, after they were changed in place."""
         reader, parts = self._reader, self._parts
@@ -207,6 +215,10 @@ class Rule(_Rule):
         return build
 
 
+def _blank_rule() -> Rule:
+    return Rule.__new__(Rule)
+
+
 class MapAdapter(MapAdapterBase, _MapAdapter):
     """A `Map` bound to the place where its application is reached."""
 
@@ -232,6 +244,15 @@ class Map(RuleMap, _Map):
     converters: dict[str, type[BaseConverter]]
     _rules_by_endpoint: dict[t.Any, list[_Rule]]
 
+    def __new__(cls, *args: t.Any, **kwargs: t.Any) -> te.Self:
+        """Make an empty map, which a subclass may have made foreign."""
+        self = super().__new__(cls, *args, **kwargs)
+
+        if cls is not Map and not _inherits(cls, Map, _MAP_BEHAVIOUR):
+            self._make_foreign()
+
+        return self
+
     def __setattr__(self, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)
 
@@ -247,8 +268,6 @@ class Map(RuleMap, _Map):
         :raises ValueError: a rule string is malformed.
         :raises LookupError: a rule names a converter that the map does not have.
         """
-        plain_map = type(self) is Map or _inherits(type(self), Map, _MAP_BEHAVIOUR)
-
         for rule in rulefactory.get_rules(self):
             rule.bind(self)
 
@@ -257,7 +276,7 @@ class Map(RuleMap, _Map):
 
             self._rules_by_endpoint.setdefault(rule.endpoint, []).append(rule)
             self._remap = True
-            self._take(rule, plain_map and _is_plain_rule(type(rule)))
+            self._take(rule, _is_plain_rule(type(rule)))
 
             if isinstance(rule, Rule):
                 rule._reader = self
@@ -316,10 +335,8 @@ class Map(RuleMap, _Map):
         for name, value in state.items():
             setattr(self, name, value)
 
-        plain_map = _inherits(type(self), Map, _MAP_BEHAVIOUR)
-
         for rule in rules:
-            self._take(rule, plain_map and _is_plain_rule(type(rule)))
+            self._take(rule, _is_plain_rule(type(rule)))
 
 
 def _is_websocket_request(env: WSGIEnvironment) -> bool:

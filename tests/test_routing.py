@@ -1,0 +1,722 @@
+"""`bustapi.routing`: what is Werkzeug's, what is native, and where one gives way to the other.
+
+That both give the same answers is shown by tests/differential and by Werkzeug's own tests.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import threading
+import time
+import uuid
+import weakref
+
+import pytest
+import werkzeug.routing
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadHost, MethodNotAllowed, NotFound
+from werkzeug.test import create_environ
+
+import bustapi
+from bustapi import routing
+from bustapi.routing import (
+    BaseConverter,
+    BuildError,
+    EndpointPrefix,
+    Map,
+    MapAdapter,
+    RequestRedirect,
+    Rule,
+    RuleTemplate,
+    Subdomain,
+    Submount,
+    ValidationError,
+    WebsocketMismatch,
+)
+
+
+@pytest.fixture
+def url_map():
+    return Map(
+        [
+            Rule("/", endpoint="index"),
+            Rule("/users/<int:id>", endpoint="user", methods=["GET"]),
+            Rule("/users/", endpoint="users", methods=["POST"]),
+            Rule("/files/<path:name>", endpoint="file"),
+        ]
+    )
+
+
+@pytest.fixture
+def adapter(url_map):
+    return url_map.bind("example.org")
+
+
+def test_classes_are_werkzeugs(url_map, adapter):
+    assert isinstance(url_map, werkzeug.routing.Map)
+    assert isinstance(adapter, MapAdapter)
+    assert isinstance(adapter, werkzeug.routing.MapAdapter)
+    assert all(isinstance(rule, werkzeug.routing.Rule) for rule in url_map.iter_rules())
+    assert not url_map._is_foreign
+    for name in dir(werkzeug.routing):
+        if name[0].isupper() and name != "StateMachineMatcher":
+            assert hasattr(routing, name), name
+
+
+def test_match(adapter, url_map):
+    assert adapter.match("/") == ("index", {})
+    assert adapter.match("/users/42", "get") == ("user", {"id": 42})
+    rule, values = adapter.match("/users/42", return_rule=True)
+    assert rule is next(url_map.iter_rules("user"))
+    assert values == {"id": 42}
+    assert type(values) is dict
+
+
+def test_match_raises_werkzeugs_exceptions(adapter):
+    with pytest.raises(NotFound):
+        adapter.match("/nowhere")
+    with pytest.raises(MethodNotAllowed) as not_allowed:
+        adapter.match("/users/1", "DELETE")
+    assert sorted(not_allowed.value.valid_methods) == ["GET", "HEAD"]
+    with pytest.raises(RequestRedirect) as redirect:
+        adapter.match("/users", "POST", query_args={"q": "a b"})
+    assert redirect.value.new_url == "http://example.org/users/?q=a+b"
+    assert redirect.value.code == 308
+    with pytest.raises(WebsocketMismatch):
+        adapter.match("/", websocket=True)
+
+
+def test_other_methods_of_adapters(adapter):
+    assert adapter.test("/users/1")
+    assert adapter.test("/users", "POST")
+    assert not adapter.test("/users/x")
+    assert sorted(adapter.allowed_methods("/users/1")) == ["GET", "HEAD"]
+    assert adapter.dispatch(lambda endpoint, args: (endpoint, args), "/users/1") == (
+        "user",
+        {"id": 1},
+    )
+    assert adapter.get_host(None) == "example.org"
+    assert adapter.get_host("sub") == "sub.example.org"
+    assert adapter.encode_query_args({"a": [1, 2]}) == "a=1&a=2"
+    assert adapter.make_redirect_url("/x", "q=1") == "http://example.org/x?q=1"
+
+
+def test_build(adapter):
+    assert adapter.build("user", {"id": 7}) == "/users/7"
+    assert adapter.build("user", {"id": 7, "q": ["a", "b"]}) == "/users/7?q=a&q=b"
+    assert adapter.build("user", MultiDict([("id", 7), ("q", "a"), ("q", "b")])).endswith(
+        "?q=a&q=b"
+    )
+    assert adapter.build("file", {"name": "a b/ä"}) == "/files/a%20b/%C3%A4"
+    assert adapter.build("index", url_scheme="https", force_external=True) == "https://example.org/"
+    assert adapter.build("user", {"id": 1, "x": 2}, append_unknown=False) == "/users/1"
+
+
+def test_build_error_tells_what_was_asked(adapter):
+    with pytest.raises(BuildError) as missing:
+        adapter.build("user", {"name": "x"}, method="POST")
+    error = missing.value
+    assert (error.endpoint, error.values, error.method) == ("user", {"name": "x"}, "POST")
+    assert error.adapter is adapter
+    assert error.suggested.endpoint == "user"
+    with pytest.raises(BuildError, match=r"Did you mean 'user' instead\?"):
+        adapter.build("usr")
+
+
+def test_build_raises_what_a_converter_raises(adapter):
+    with pytest.raises(ValueError, match="invalid literal for int"):
+        adapter.build("user", {"id": "x"})
+
+
+@pytest.mark.parametrize(
+    "rule", ["no-slash", "/<", "/<int:>", "/<a", "/<unknown:x>", "/<int(:x>", "/<x>/<x>"]
+)
+def test_malformed_rules_raise_what_werkzeug_raises(rule):
+    with pytest.raises(Exception) as theirs:  # noqa: PT011 the type is compared
+        werkzeug.routing.Map([werkzeug.routing.Rule(rule, endpoint="e")])
+    with pytest.raises(theirs.type) as ours:
+        Map([Rule(rule, endpoint="e")])
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_a_refused_rule_leaves_the_map_usable(url_map):
+    with pytest.raises(LookupError):
+        url_map.add(Rule("/<unknown:x>", endpoint="e"))
+    url_map.add(Rule("/late", endpoint="late"))
+    assert url_map.bind("example.org").match("/late") == ("late", {})
+    assert not url_map._is_foreign
+
+
+def test_rules_may_be_added_and_matched_in_turn(url_map, adapter):
+    for number in range(20):
+        url_map.add(Rule(f"/late/{number}", endpoint=f"late{number}"))
+        assert adapter.match(f"/late/{number}") == (f"late{number}", {})
+
+
+def test_adding_many_rules_takes_linear_time():
+    def seconds(count):
+        rules = [Rule(f"/r{number}/<int:x>", endpoint=f"e{number}") for number in range(count)]
+        start = time.thread_time()
+        url_map = Map(rules)
+        url_map.bind("example.org").match("/r0/1")
+        return time.thread_time() - start
+
+    seconds(100)
+    assert seconds(10_000) < 30 * seconds(1_000)
+
+
+def test_a_rule_belongs_to_one_map(url_map):
+    rule = next(url_map.iter_rules("user"))
+    with pytest.raises(RuntimeError, match="already bound"):
+        Map([rule])
+    other = Map([rule.empty()])
+    assert other.bind("x").match("/users/3") == ("user", {"id": 3})
+
+
+def test_plain_werkzeug_rules_are_taken():
+    url_map = Map([werkzeug.routing.Rule("/<int:id>", endpoint="e")])
+    assert not url_map._is_foreign
+    assert url_map.bind("x").match("/3") == ("e", {"id": 3})
+    assert url_map.bind("x").build("e", {"id": 3}) == "/3"
+
+
+def test_rules_of_ours_are_taken_by_a_plain_werkzeug_map():
+    url_map = werkzeug.routing.Map([Rule("/<int:id>/", endpoint="e", defaults={"x": 1})])
+    adapter = url_map.bind("x")
+    assert adapter.match("/3/") == ("e", {"id": 3, "x": 1})
+    assert adapter.build("e", {"id": 3, "q": 4}) == "/3/?q=4"
+
+
+def test_rule_factories():
+    url_map = Map(
+        [
+            Submount(
+                "/blog",
+                [EndpointPrefix("blog/", [Rule("/<slug>", endpoint="post")])],
+            ),
+            Subdomain("api", [Rule("/", endpoint="api")]),
+            RuleTemplate([Rule("/$name/", endpoint="$name.list")])(name="user"),
+        ]
+    )
+    assert not url_map._is_foreign
+    assert url_map.bind("x").match("/blog/hello") == ("blog/post", {"slug": "hello"})
+    assert url_map.bind("x", subdomain="api").match("/") == ("api", {})
+    assert url_map.bind("x").build("user.list") == "/user/"
+
+
+def test_endpoints_of_any_type():
+    def view():
+        return None
+
+    endpoints = [view, ("a", 1), 3, None, "\0" + "0", "text"]
+    url_map = Map([Rule(f"/{number}", endpoint=each) for number, each in enumerate(endpoints)])
+    adapter = url_map.bind("x")
+    for number, endpoint in enumerate(endpoints):
+        assert adapter.match(f"/{number}") == (endpoint, {})
+        assert adapter.build(endpoint) == f"/{number}"
+    assert url_map.is_endpoint_expecting(view) is True
+    assert not url_map._is_foreign
+
+
+def test_iter_rules_and_expected_arguments(url_map):
+    assert [rule.endpoint for rule in url_map.iter_rules()] == ["index", "user", "users", "file"]
+    assert [rule.rule for rule in url_map.iter_rules("file")] == ["/files/<path:name>"]
+    assert url_map.is_endpoint_expecting("user", "id")
+    assert not url_map.is_endpoint_expecting("user", "id", "x")
+    with pytest.raises(KeyError):
+        url_map.iter_rules("nowhere")
+
+
+# -- converters -------------------------------------------------------------------------------
+
+
+class ListConverter(BaseConverter):
+    """Converts, in both directions, and counts how often."""
+
+    calls = 0
+
+    def to_python(self, value):
+        type(self).calls += 1
+        return value.split("+")
+
+    def to_url(self, value):
+        return "+".join(BaseConverter.to_url(self, each) for each in value)
+
+
+def test_converters_may_be_added_at_any_time(url_map, adapter):
+    adapter.match("/")
+    url_map.converters["list"] = ListConverter
+    url_map.add(Rule("/l/<list:names>", endpoint="list"))
+    assert adapter.match("/l/a+b") == ("list", {"names": ["a", "b"]})
+    assert adapter.build("list", {"names": ["a", "b c"]}) == "/l/a+b%20c"
+    assert not url_map._is_foreign
+
+
+def test_converters_are_called_once_the_rest_has_matched(url_map, adapter):
+    url_map.converters["list"] = ListConverter
+    url_map.add(Rule("/l/<list:names>/end", endpoint="list", methods=["GET"]))
+    ListConverter.calls = 0
+    for path, method in (("/l/a/other", "GET"), ("/l/a/end", "POST")):
+        with pytest.raises((NotFound, MethodNotAllowed)):
+            adapter.match(path, method)
+    assert ListConverter.calls == 0
+    adapter.match("/l/a/end")
+    assert ListConverter.calls == 1
+
+
+def test_what_converters_raise():
+    class Picky(BaseConverter):
+        def to_python(self, value):
+            if value == "no":
+                raise ValidationError
+            if value == "broken":
+                raise ZeroDivisionError("here")
+            return value
+
+    url_map = Map(
+        [Rule("/<picky:x>", endpoint="picky"), Rule("/<path:x>", endpoint="rest")],
+        converters={"picky": Picky},
+    )
+    adapter = url_map.bind("x")
+    assert adapter.match("/yes") == ("picky", {"x": "yes"})
+    # Werkzeug tries no other rule either.
+    with pytest.raises(NotFound):
+        adapter.match("/no")
+    with pytest.raises(ZeroDivisionError, match="here"):
+        adapter.match("/broken")
+
+
+def test_converters_may_use_the_map_and_change_the_adapter():
+    class Nosy(BaseConverter):
+        def to_python(self, value):
+            url_map.add(Rule(f"/{value}/added", endpoint=value))
+            adapter.default_method = "POST"
+            return url_map.bind("x").match("/static")
+
+    url_map = Map(
+        [Rule("/n/<nosy:x>", endpoint="nosy"), Rule("/static", endpoint="static")],
+        converters={"nosy": Nosy},
+    )
+    adapter = url_map.bind("x")
+    assert adapter.match("/n/a") == ("nosy", {"x": ("static", {})})
+    assert adapter.default_method == "POST"
+    assert adapter.match("/a/added") == ("a", {})
+
+
+def test_a_converter_of_a_default_may_use_the_map():
+    class Nosy(BaseConverter):
+        def to_url(self, value):
+            return url_map.bind("x").build("static")[1:]
+
+    url_map = Map([Rule("/static", endpoint="static")], converters={"nosy": Nosy})
+    url_map.bind("x").match("/static")
+    url_map.add(Rule("/n/<nosy:x>", endpoint="nosy", defaults={"x": 1}))
+    assert url_map.bind("x").build("nosy") == "/n/static"
+
+
+def test_expressions_of_pythons_own_syntax():
+    class NotAdmin(BaseConverter):
+        regex = r"(?!admin\b)[^/]+"
+
+    url_map = Map(
+        [Rule("/<other:x>", endpoint="user"), Rule("/<x>", endpoint="admin")],
+        converters={"other": NotAdmin},
+    )
+    adapter = url_map.bind("x")
+    assert adapter.match("/märz") == ("user", {"x": "märz"})
+    assert adapter.match("/admin") == ("admin", {"x": "admin"})
+    assert not url_map._is_foreign
+
+
+def test_subclasses_and_patches_of_builtin_converters_are_called(monkeypatch):
+    class Even(routing.IntegerConverter):
+        def to_python(self, value):
+            return super().to_python(value) * 2
+
+    url_map = Map([Rule("/<even:x>", endpoint="e")], converters={"even": Even, "n": Even})
+    assert url_map.bind("x").match("/4") == ("e", {"x": 8})
+    monkeypatch.setattr(routing.IntegerConverter, "to_python", lambda self, value: "patched")
+    patched = Map([Rule("/<int:x>", endpoint="e")])
+    assert patched.bind("x").match("/4") == ("e", {"x": "patched"})
+
+
+def test_values_have_werkzeugs_types():
+    url_map = Map(
+        [
+            Rule("/i/<int(signed=True):x>", endpoint="i", defaults={"more": (1, 2)}),
+            Rule("/f/<float:x>", endpoint="f"),
+            Rule("/u/<uuid:x>", endpoint="u"),
+            Rule('/a/<any(a, "b c"):x>', endpoint="a"),
+        ]
+    )
+    adapter = url_map.bind("x")
+    big = 10**30
+    assert adapter.match(f"/i/-{big}") == ("i", {"x": -big, "more": (1, 2)})
+    assert adapter.match("/f/1.50") == ("f", {"x": 1.5})
+    unique = uuid.UUID(int=12345)
+    assert adapter.match(f"/u/{unique}") == ("u", {"x": unique})
+    assert adapter.build("u", {"x": unique}) == f"/u/{unique}"
+    assert adapter.match("/a/b c") == ("a", {"x": "b c"})
+    with pytest.raises(ValueError, match="is not one of 'a', 'b c'"):
+        adapter.build("a", {"x": "d"})
+
+
+def test_redirects():
+    def target(adapter, id):
+        return f"new/{adapter.server_name}/{id}"
+
+    url_map = Map(
+        [
+            Rule("/new/<id>", endpoint="new"),
+            Rule("/old/<id>", redirect_to="new/<id>"),
+            Rule("/called/<int:id>", redirect_to=target),
+            Rule("/alias/<id>", endpoint="new", alias=True),
+        ]
+    )
+    adapter = url_map.bind("example.org", "/app")
+    for path, url in [
+        ("/old/a b", "http://example.org/app/new/a%20b"),
+        ("/called/7", "http://example.org/app/new/example.org/7"),
+        ("/alias/x", "http://example.org/app/new/x"),
+    ]:
+        with pytest.raises(RequestRedirect) as redirect:
+            adapter.match(path)
+        assert redirect.value.new_url == url
+    assert not url_map._is_foreign
+
+
+def test_sort_key():
+    url_map = Map(
+        [Rule("/", endpoint="e")], sort_parameters=True, sort_key=lambda item: -ord(item[0])
+    )
+    assert url_map.bind("x").build("e", {"a": 1, "c": 3, "b": 2}) == "/?c=3&b=2&a=1"
+    url_map.sort_key = None
+    assert url_map.bind("x").build("e", {"b": 1, "a": 3}) == "/?a=3&b=1"
+
+
+# -- settings and attributes that change ------------------------------------------------------
+
+
+def test_settings_of_a_map_may_change(url_map, adapter):
+    with pytest.raises(RequestRedirect):
+        adapter.match("//users//1")
+    url_map.merge_slashes = False
+    with pytest.raises(NotFound):
+        adapter.match("//users//1")
+    url_map.default_subdomain = "www"
+    assert url_map.bind("x").subdomain == "www"
+
+
+def test_attributes_of_a_rule_may_change(url_map, adapter):
+    rule = next(url_map.iter_rules("users"))
+    assert not adapter.test("/users/", "GET")
+    rule.methods = {"GET", "HEAD"}
+    assert adapter.match("/users/") == ("users", {})
+    rule.strict_slashes = False
+    assert adapter.match("/users") == ("users", {})
+    assert not url_map._is_foreign
+    rule.methods.add("PUT")
+    rule.refresh()
+    assert adapter.match("/users/", "PUT") == ("users", {})
+    assert not url_map._is_foreign
+    # What Werkzeug has used already when the rule was added, it goes on using in part.
+    url_map.redirect_defaults = False
+    rule.endpoint = "renamed"
+    assert url_map._is_foreign
+    assert adapter.match("/users/") == ("renamed", {})
+    assert adapter.build("users") == "/users/"
+
+
+def test_attributes_of_an_adapter_may_change(adapter):
+    adapter.server_name = "other.test"
+    adapter.script_name = "/app/"
+    adapter.url_scheme = "https"
+    assert adapter.websocket is False
+    assert adapter.build("index", force_external=True) == "https://other.test/app/"
+    adapter.path_info = "/users/3"
+    assert adapter.match() == ("user", {"id": 3})
+    adapter.default_method = "POST"
+    with pytest.raises(MethodNotAllowed):
+        adapter.match()
+    adapter.subdomain = None
+    # Without a subdomain the server name is looked for in its place.
+    with pytest.raises(NotFound):
+        adapter.match("/")
+
+
+def test_adapters_made_by_hand(url_map):
+    adapter = MapAdapter(url_map, "h", "/app", "", "wss", "/users/1", "GET", "q=1")
+    assert adapter.script_name == "/app/"
+    assert adapter.websocket is True
+    assert adapter.query_args == "q=1"
+    assert adapter.build("index") == "https://h/app/" or adapter.build("index") == "/app/"
+    assert adapter.match(websocket=False) == ("user", {"id": 1})
+
+
+def test_bind_refuses_hosts_that_are_none(url_map):
+    with pytest.raises(BadHost):
+        url_map.bind("a..b")
+    with pytest.raises(BadHost):
+        url_map.bind("x" * 64)
+    assert url_map.bind("Bücher.example:80").server_name == "xn--bcher-kva.example:80"
+    hosts = Map([Rule("/", endpoint="e", host="h")], host_matching=True)
+    with pytest.raises(RuntimeError, match="host matching"):
+        hosts.bind("h", subdomain="x")
+
+
+_ENVIRONS = [
+    {},
+    {"HTTP_HOST": "Example.org"},
+    {"HTTP_HOST": "example.org:80"},
+    {"HTTP_HOST": "example.org:443", "wsgi.url_scheme": "https"},
+    {"HTTP_HOST": "www.example.org:8080"},
+    {"HTTP_HOST": "bad host"},
+    {"HTTP_HOST": "[::1]:80"},
+    {"HTTP_HOST": ""},
+    {"SCRIPT_NAME": "/app", "PATH_INFO": "/\xc3\xa4/\xff", "QUERY_STRING": "q=\xc3\xa4"},
+    {"HTTP_CONNECTION": "keep-alive, Upgrade", "HTTP_UPGRADE": "WebSocket"},
+    {"HTTP_UPGRADE": "websocket"},
+    {"REQUEST_METHOD": "post"},
+]
+
+
+@pytest.mark.parametrize("extra", _ENVIRONS)
+@pytest.mark.parametrize("server_name", [None, "example.org", "Example.org:80", "other.test:8080"])
+@pytest.mark.parametrize("subdomain", [None, "", "api"])
+@pytest.mark.filterwarnings("ignore:Current server name")
+def test_bind_to_environ_as_werkzeug(extra, server_name, subdomain):
+    environ = {**create_environ("/users/1?a=b", "http://example.org"), **extra}
+    rules = [("/users/<int:id>", "user"), ("/ä/<x>", "x")]
+
+    def attributes(module):
+        url_map = module.Map([module.Rule(rule, endpoint=name) for rule, name in rules])
+        try:
+            adapter = url_map.bind_to_environ(environ, server_name, subdomain)
+        except BadHost as error:
+            return type(error)
+        names = werkzeug.routing.MapAdapter.__init__.__code__.co_varnames[2:9]
+        return {name: getattr(adapter, name) for name in (*names, "websocket")}
+
+    assert attributes(routing) == attributes(werkzeug.routing)
+
+
+def test_bind_to_environ_warns_of_another_host(url_map):
+    environ = create_environ("/", "http://other.test")
+    with pytest.warns(UserWarning, match="doesn't match") as warned:
+        adapter = url_map.bind_to_environ(environ, "example.org")
+    assert warned[0].filename == __file__
+    assert adapter.subdomain == "<invalid>"
+    with pytest.raises(NotFound):
+        adapter.match()
+
+
+def test_bind_to_a_request(url_map):
+    request = bustapi.Request(create_environ("/users/5", "http://example.org"))
+    assert url_map.bind_to_environ(request).match() == ("user", {"id": 5})
+
+
+# -- overriding -------------------------------------------------------------------------------
+
+
+def _rule_with(**methods):
+    return type("Special", (Rule,), methods)("/<x>", endpoint="e")
+
+
+def test_rules_that_override_building():
+    url_map = Map([_rule_with(build=lambda self, values, append_unknown=True: ("", "/mine"))])
+    assert url_map._is_foreign
+    assert url_map.bind("x").build("e", {"x": 1}) == "/mine"
+    assert url_map.bind("x").match("/a") == ("e", {"x": "a"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["build_compare_key", "suitable_for", "provides_defaults_for", "_encode_query_vars", "compile"],
+)
+def test_rules_that_override_behaviour_make_a_map_foreign(name):
+    def same(self, *args, **kwargs):
+        return getattr(Rule, name)(self, *args, **kwargs)
+
+    url_map = Map([_rule_with(**{name: same})])
+    assert url_map._is_foreign
+    assert url_map.bind("x").build("e", {"x": 1, "q": 2}) == "/1?q=2"
+
+
+def test_rules_that_add_to_the_class_do_not():
+    class Labelled(Rule):
+        label = "x"
+
+        def __init__(self, string, label=None, **options):
+            super().__init__(string, **options)
+            self.label = label
+
+        def get_empty_kwargs(self):
+            return {**super().get_empty_kwargs(), "label": self.label}
+
+    url_map = Map([Submount("/s", [Labelled("/<x>", label="l", endpoint="e")])])
+    assert not url_map._is_foreign
+    rule, _ = url_map.bind("x").match("/s/1", return_rule=True)
+    assert rule.label == "l"
+
+
+def test_maps_that_override_update():
+    class Lazy(Map):
+        def update(self):
+            if not self._rules_by_endpoint:
+                self.add(Rule("/", endpoint="late"))
+            super().update()
+
+    url_map = Lazy()
+    assert url_map.bind("x").match("/") == ("late", {})
+
+
+def test_adapters_that_override_a_part(url_map):
+    class Adapter(MapAdapter):
+        def make_redirect_url(self, path_info, query_args=None, domain_part=None):
+            return f"mine:{path_info}"
+
+        def match(self, *args, **kwargs):
+            endpoint, values = super().match(*args, **kwargs)
+            return endpoint, {**values, "mine": True}
+
+    adapter = Adapter(url_map, "h", "/", "", "http", "/", "GET")
+    assert adapter.match("/users/1") == ("user", {"id": 1, "mine": True})
+    with pytest.raises(RequestRedirect) as redirect:
+        adapter.match("/users", "POST")
+    assert redirect.value.new_url == "mine:/users/"
+    assert adapter.build("user", {"id": 2}) == "/users/2"
+
+
+# -- copies, memory, threads ------------------------------------------------------------------
+
+
+def test_copies(url_map, adapter):
+    assert copy.copy(url_map).bind("x").match("/users/1") == ("user", {"id": 1})
+    again = copy.copy(adapter)
+    assert again.match("/users/1") == ("user", {"id": 1})
+    assert again.server_name == "example.org"
+    rule = Rule("/<x>", endpoint="e", methods=["GET"], defaults={"y": 1})
+    for twin in (copy.deepcopy(rule), pickle.loads(pickle.dumps(rule)), rule.empty()):
+        assert twin == rule
+        assert (twin.rule, twin.methods, twin.defaults) == (rule.rule, rule.methods, rule.defaults)
+        assert Map([twin]).bind("x").match("/a") == ("e", {"x": "a", "y": 1})
+    # A lock is part of every map, Werkzeug's too.
+    with pytest.raises(TypeError):
+        copy.deepcopy(url_map)
+
+
+def _references_of_a_used_map():
+    class Held(BaseConverter):
+        def to_python(self, value):
+            return value
+
+    def target(adapter, **values):
+        return str(holder)
+
+    marker = type("Marker", (), {})()
+    url_map = Map(
+        [
+            Rule("/<held:x>", endpoint="e", defaults={"y": marker}),
+            Rule("/r/<x>", redirect_to=target),
+        ],
+        converters={"held": Held},
+    )
+    holder = [url_map]
+    url_map.bind("x").match("/a")
+    return [weakref.ref(each) for each in (url_map, marker, target)]
+
+
+def test_a_map_is_collected_with_everything_it_holds():
+    references = _references_of_a_used_map()
+    gc.collect()
+    assert [reference() for reference in references] == [None, None, None]
+
+
+def test_an_adapter_keeps_its_map():
+    adapter = Map([Rule("/", endpoint="e")]).bind("x")
+    gc.collect()
+    assert adapter.match("/") == ("e", {})
+
+
+def test_rules_are_added_while_other_threads_match():
+    class Slow(BaseConverter):
+        def to_python(self, value):
+            time.sleep(0)
+            return value
+
+    url_map = Map([Rule("/<slow:x>/0", endpoint="e0")], converters={"slow": Slow})
+    stop = threading.Event()
+    failures = []
+
+    def match():
+        adapter = url_map.bind("x")
+        try:
+            while not stop.is_set():
+                assert adapter.match("/a/0") == ("e0", {"x": "a"})
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    threads = [threading.Thread(target=match, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 300):
+        url_map.add(Rule(f"/<slow:x>/{number}", endpoint=f"e{number}"))
+        assert url_map.bind("x").match(f"/b/{number}") == (f"e{number}", {"x": "b"})
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert not failures
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_hostile_paths_end_quickly():
+    rules = [Rule("/<path:a>/<path:b>/<path:c>/end", endpoint="e"), Rule("/<x>/<y>", endpoint="f")]
+    adapter = Map(rules).bind("x")
+    start = time.monotonic()
+    for path in ("/" + "a/" * 10_000, "/" * 10_000, "/" + "a" * 65_536, "/a" * 2_000 + "/en"):
+        with pytest.raises((NotFound, RequestRedirect)):
+            adapter.match(path)
+    assert time.monotonic() - start < 5
+
+
+def test_text_that_has_no_utf8():
+    adapter = Map([Rule("/<x>", endpoint="e")]).bind("x")
+    assert adapter.match("/\ud800") == ("e", {"x": "\ud800"})
+    with pytest.raises(UnicodeEncodeError):
+        adapter.build("e", {"x": "\ud800"})
+
+
+# -- applications -----------------------------------------------------------------------------
+
+
+def test_applications_use_the_native_map(app):
+    assert type(app.url_map) is Map
+    assert app.url_rule_class is Rule
+    app.add_url_rule("/<int:x>", "e", lambda x: str(x))
+    assert not app.url_map._is_foreign
+    assert app.test_client().get("/7").text == "7"
+
+
+def test_applications_take_classes_of_werkzeug():
+    class Plain(bustapi.Flask):
+        url_map_class = werkzeug.routing.Map
+        url_rule_class = werkzeug.routing.Rule
+
+    app = Plain(__name__)
+    app.add_url_rule("/<int:x>", "e", lambda x: str(x))
+    app.url_map.add(werkzeug.routing.Rule("/w", endpoint="e", defaults={"x": 1}))
+    client = app.test_client()
+    assert client.get("/7").text == "7"
+    assert client.get("/w").text == "1"
+    with app.test_request_context():
+        assert bustapi.url_for("e", x=5) == "/5"
+
+
+def test_extensions_add_plain_rules_to_an_application(app):
+    app.view_functions["e"] = lambda x: str(x)
+    app.url_map.add(werkzeug.routing.Rule("/w/<int:x>", endpoint="e", methods=["GET"]))
+    assert app.test_client().get("/w/3").text == "3"
+    assert app.test_client().post("/w/3").status_code == 405
