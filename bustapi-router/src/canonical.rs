@@ -13,16 +13,6 @@ use crate::rule::{BoundRule, RedirectTo};
 use crate::value::Value;
 
 impl Map {
-    /// Whether a match of the rule can be a redirect.
-    pub(crate) fn may_redirect(&self, rule: &BoundRule) -> bool {
-        rule.rule.redirect_to.is_some()
-            || (self.options().redirect_defaults
-                && (rule.rule.alias
-                    || !self.endpoints[rule.endpoint_id.index()]
-                        .with_defaults
-                        .is_empty()))
-    }
-
     /// The redirect that a match of the rule is, if it is one.
     #[cold]
     pub(crate) fn redirect_of(

@@ -10,7 +10,7 @@ use crate::converter::{Converter, ConverterArgs, ConverterFactory, builtin_conve
 use crate::error::{RuleError, RuleErrorKind, SharedError};
 use crate::pattern::PatternEngine;
 use crate::rule::{BoundRule, Rule, RuleId};
-use crate::state_machine::StateMachine;
+use crate::state_machine::{Gate, StateMachine};
 use crate::value::Value;
 
 /// The number of an endpoint in its map, counted from 0 in the order of first appearance.
@@ -208,6 +208,7 @@ impl Map {
             None => EndpointId(u32::try_from(self.endpoints.len()).map_err(|_| full(&rule))?),
         };
         let bound = compile(self, rule, id, endpoint_id)?;
+        self.machine.gates.push(Gate::new(&bound));
         if !bound.rule.build_only {
             self.machine.add(&bound);
         }
@@ -232,6 +233,14 @@ impl Map {
         place(&mut endpoint.rules);
         if redirects {
             place(&mut endpoint.with_defaults);
+        }
+        let changed = match (endpoint.with_defaults.is_empty(), redirects) {
+            (true, _) => &[][..],
+            (false, false) => &[id][..],
+            (false, true) => &endpoint.rules,
+        };
+        for id in changed {
+            self.machine.gates[id.index()].may_redirect = true;
         }
         Ok(id)
     }

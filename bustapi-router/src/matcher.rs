@@ -90,8 +90,9 @@ impl StateMachine {
     ) -> Option<Found> {
         let state = &self.states[state as usize];
         let fits = |id: &&RuleId| {
-            let rule = &rules[id.index()];
-            rule.takes(sought.method) && rule.rule.websocket == sought.websocket
+            let gate = self.gates[id.index()];
+            gate.websocket == sought.websocket
+                && gate.takes(sought.method, || rules[id.index()].takes(sought.method))
         };
         match state.rules.iter().find(fits) {
             Some(id) => Some(Found::Rule(*id)),
@@ -104,9 +105,11 @@ impl StateMachine {
     fn with_slash(&self, rules: &[BoundRule], state: &State, sought: &Sought<'_>) -> Option<Found> {
         let behind = state.empty?;
         for id in &self.states[behind as usize].rules {
-            let rule = &rules[id.index()];
-            if rule.rule.websocket == sought.websocket && rule.takes(sought.method) {
-                return Some(if rule.strict_slashes {
+            let gate = self.gates[id.index()];
+            if gate.websocket == sought.websocket
+                && gate.takes(sought.method, || rules[id.index()].takes(sought.method))
+            {
+                return Some(if gate.strict_slashes {
                     Found::SlashRequired
                 } else {
                     Found::Rule(*id)
@@ -326,15 +329,16 @@ impl Search<'_> {
     /// The first rule of `state` that takes the request; notes the others.
     fn fitting(&mut self, state: StateId, lenient_only: bool) -> Option<RuleId> {
         for id in &self.states[state as usize].rules {
-            let rule = &self.rules[id.index()];
-            if lenient_only && rule.strict_slashes {
+            let gate = self.machine.gates[id.index()];
+            if lenient_only && gate.strict_slashes {
                 continue;
             }
-            if !rule.takes(self.sought.method) {
-                if let Some(methods) = &rule.rule.methods {
+            let rule = &self.rules[id.index()];
+            if !gate.takes(self.sought.method, || rule.takes(self.sought.method)) {
+                if let Some(methods) = rule.methods() {
                     self.misses.methods.extend_from(methods);
                 }
-            } else if rule.rule.websocket == self.sought.websocket {
+            } else if gate.websocket == self.sought.websocket {
                 return Some(*id);
             } else {
                 self.misses.websocket_mismatch = true;

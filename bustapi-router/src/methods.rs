@@ -101,6 +101,11 @@ impl MethodSet {
         }
     }
 
+    /// The standard methods as bits, and whether there are others.
+    pub(crate) fn bits(&self) -> (u16, bool) {
+        (self.known, !self.other.is_empty())
+    }
+
     pub(crate) fn extend_from(&mut self, other: &Self) {
         self.known |= other.known;
         for name in &other.other {

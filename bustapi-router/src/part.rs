@@ -12,7 +12,7 @@ use crate::converter::{Converter, escape};
 use crate::error::{RuleErrorKind, SharedError, message_error};
 use crate::matcher::Arguments;
 use crate::parse::Token;
-use crate::pattern::{Atom, Pattern, PatternEngine, group_name};
+use crate::pattern::{Atom, Pattern, PatternEngine, Repeat, group_name};
 use crate::regex_source::{parse_atoms, to_rust};
 
 /// The rank of a dynamic part among its siblings; less is tried first. More static pieces come
@@ -71,11 +71,9 @@ impl DynamicPart {
         if self.suffixed && text.ends_with('/') {
             return None;
         }
-        if let Pattern::Repeat(repeat) = &self.pattern {
-            if !repeat.matches(text) {
-                return None;
-            }
-            arguments.push(0, text.len());
+        if let Pattern::One { .. } = &self.pattern {
+            let (start, end) = self.pattern.only_group(text)?;
+            arguments.push(start, end);
             return Some(slash);
         }
         let groups = self.pattern.captures(text)?;
@@ -254,7 +252,26 @@ impl Builder {
         let groups = self.argument_weights.len();
         if let Some(atoms) = self.atoms() {
             return Ok(match &atoms[..] {
-                [Atom::Mark(_), Atom::Repeat(only), Atom::Mark(_)] => Pattern::Repeat(only.clone()),
+                [Atom::Mark(_), Atom::Repeat(repeat), Atom::Mark(_)] => one("", repeat, ""),
+                [
+                    Atom::Literal(prefix),
+                    Atom::Mark(_),
+                    Atom::Repeat(repeat),
+                    Atom::Mark(_),
+                ] => one(prefix, repeat, ""),
+                [
+                    Atom::Mark(_),
+                    Atom::Repeat(repeat),
+                    Atom::Mark(_),
+                    Atom::Literal(suffix),
+                ] => one("", repeat, suffix),
+                [
+                    Atom::Literal(prefix),
+                    Atom::Mark(_),
+                    Atom::Repeat(repeat),
+                    Atom::Mark(_),
+                    Atom::Literal(suffix),
+                ] => one(prefix, repeat, suffix),
                 _ => Pattern::Atoms {
                     atoms: atoms.into(),
                     groups,
@@ -289,6 +306,14 @@ impl Builder {
             }
         }
         Some(atoms)
+    }
+}
+
+fn one(prefix: &str, repeat: &Repeat, suffix: &str) -> Pattern {
+    Pattern::One {
+        prefix: prefix.into(),
+        repeat: repeat.clone(),
+        suffix: suffix.into(),
     }
 }
 

@@ -85,9 +85,44 @@ pub(crate) enum Class {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CharSet {
-    pub(crate) negated: bool,
-    pub(crate) digits: bool,
-    pub(crate) ranges: Vec<(char, char)>,
+    negated: bool,
+    digits: bool,
+    ranges: Vec<(char, char)>,
+    /// One bit for each ASCII character of the class.
+    ascii: u128,
+}
+
+impl CharSet {
+    /// The class of these ranges, and of decimal digits if `digits` says so; or of all others.
+    pub(crate) fn new(negated: bool, digits: bool, ranges: Vec<(char, char)>) -> Self {
+        let mut set = Self {
+            negated,
+            digits,
+            ranges,
+            ascii: 0,
+        };
+        for byte in 0..128_u8 {
+            set.ascii |= u128::from(set.looks_up(char::from(byte))) << byte;
+        }
+        set
+    }
+
+    fn has(&self, character: char) -> bool {
+        if character.is_ascii() {
+            self.ascii & (1 << u32::from(character)) != 0
+        } else {
+            self.looks_up(character)
+        }
+    }
+
+    fn looks_up(&self, character: char) -> bool {
+        let inside = self
+            .ranges
+            .iter()
+            .any(|(low, high)| (*low..=*high).contains(&character))
+            || (self.digits && is_digit(character));
+        inside != self.negated
+    }
 }
 
 impl Class {
@@ -97,14 +132,7 @@ impl Class {
             Self::NotNewline => character != '\n',
             Self::Digit => is_digit(character),
             Self::One(only) => character == *only,
-            Self::Set(set) => {
-                let inside = set
-                    .ranges
-                    .iter()
-                    .any(|(low, high)| (*low..=*high).contains(&character))
-                    || (set.digits && is_digit(character));
-                inside != set.negated
-            }
+            Self::Set(set) => set.has(character),
         }
     }
 
@@ -150,8 +178,13 @@ pub(crate) type Groups = SmallVec<[(usize, usize); 4]>;
 /// Matches one whole part.
 #[derive(Debug, Clone)]
 pub(crate) enum Pattern {
-    /// One converter that is one repeat: most arguments there are.
-    Repeat(Repeat),
+    /// One converter that is one repeat, between static texts (or none): most arguments there
+    /// are. There is but one way to split the text, so nothing is searched.
+    One {
+        prefix: Box<str>,
+        repeat: Repeat,
+        suffix: Box<str>,
+    },
     Atoms {
         atoms: Box<[Atom]>,
         groups: usize,
@@ -167,10 +200,18 @@ impl Pattern {
     /// Matches all of `text` and gives the groups.
     pub(crate) fn captures(&self, text: &str) -> Option<Groups> {
         match self {
-            Self::Repeat(repeat) => repeat
-                .matches(text)
-                .then(|| SmallVec::from_elem((0, text.len()), 1)),
-            Self::Atoms { atoms, groups } => Search::new(atoms, text, *groups).run(),
+            Self::One { .. } => self
+                .only_group(text)
+                .map(|only| SmallVec::from_elem(only, 1)),
+            Self::Atoms { atoms, groups } => {
+                // What is quick to see, before a search is set up.
+                let fits = match (atoms.first(), atoms.last()) {
+                    (Some(Atom::Literal(prefix)), _) if !text.starts_with(&**prefix) => false,
+                    (_, Some(Atom::Literal(suffix))) => text.ends_with(&**suffix),
+                    _ => true,
+                };
+                fits.then(|| Search::new(atoms, text, *groups).run())?
+            }
             Self::Regex { regex, groups } => {
                 let captures = regex.captures(text)?;
                 let spans = (0..*groups).map(|group| {
@@ -189,6 +230,31 @@ impl Pattern {
                 )
             }
         }
+    }
+}
+
+impl Pattern {
+    /// The group of [`Pattern::One`]; `None` for other patterns too.
+    #[inline]
+    pub(crate) fn only_group(&self, text: &str) -> Option<(usize, usize)> {
+        let Self::One {
+            prefix,
+            repeat,
+            suffix,
+        } = self
+        else {
+            return None;
+        };
+        let (mut start, mut end) = (0, text.len());
+        // Empty texts are slow to compare, and most are.
+        if !prefix.is_empty() {
+            start = text.starts_with(&**prefix).then_some(prefix.len())?;
+        }
+        if !suffix.is_empty() {
+            let fits = end >= start + suffix.len() && text.ends_with(&**suffix);
+            end = fits.then(|| end - suffix.len())?;
+        }
+        repeat.matches(&text[start..end]).then_some((start, end))
     }
 }
 

@@ -33,11 +33,18 @@ static QUERY_SAFE: [bool; 256] = table(QUERY_MARKS);
 static ANCHOR_SAFE: [bool; 256] = table(ANCHOR_MARKS);
 
 fn push_quoted(out: &mut String, bytes: &[u8], safe: &[bool; 256], plus: bool) {
-    out.reserve(bytes.len());
-    for byte in bytes {
-        if safe[usize::from(*byte)] {
-            out.push(char::from(*byte));
-        } else if plus && *byte == b' ' {
+    let mut rest = bytes;
+    while let Some(byte) = rest.first() {
+        // Most text is one safe run; safe bytes are ASCII.
+        let run = rest.iter().take_while(|byte| safe[usize::from(**byte)]);
+        let (run, unsafe_rest) = rest.split_at(run.count());
+        if !run.is_empty() {
+            out.push_str(str::from_utf8(run).expect("safe bytes are ASCII"));
+            rest = unsafe_rest;
+            continue;
+        }
+        rest = &rest[1..];
+        if plus && *byte == b' ' {
             out.push('+');
         } else {
             out.push('%');

@@ -94,20 +94,18 @@ fn char_class(rest: &str) -> Option<(Class, &str)> {
         Some(rest) => (true, rest),
         None => (false, rest),
     };
-    let mut set = CharSet {
-        negated,
-        digits: false,
-        ranges: Vec::new(),
-    };
+    let mut digits = false;
+    let mut ranges = Vec::new();
     if rest.starts_with(']') {
         return None;
     }
     loop {
         if let Some(after) = rest.strip_prefix(']') {
+            let set = CharSet::new(negated, digits, ranges);
             return Some((Class::Set(Box::new(set)), after));
         }
         if let Some(after) = rest.strip_prefix(r"\d") {
-            set.digits = true;
+            digits = true;
             rest = after;
             // A range cannot begin with a class.
             if rest.starts_with('-') && !rest.starts_with("-]") {
@@ -122,10 +120,10 @@ fn char_class(rest: &str) -> Option<(Class, &str)> {
             if high < low {
                 return None;
             }
-            set.ranges.push((low, high));
+            ranges.push((low, high));
             rest = after;
         } else {
-            set.ranges.push((low, low));
+            ranges.push((low, low));
         }
     }
 }

@@ -172,17 +172,18 @@ impl Map {
         let Some(Found::Rule(id)) = found else {
             return self.no_rule(found, misses, &sought, request);
         };
-        let rule = self.rule(id);
+        let gate = self.machine.gates[id.index()];
         let mut values = Values::new();
-        if !rule.value_names.is_empty() {
+        if gate.has_values {
+            let rule = self.rule(id);
             match convert(rule, &sought, &spans, &mut values) {
                 Ok(()) => {}
                 Err(ConversionError::Rejected) => return Err(self.misses_before(&sought)),
                 Err(ConversionError::Failed(source)) => return Err(failed(rule, source)),
             }
         }
-        if self.may_redirect(rule)
-            && let Some(redirect) = self.redirect_of(rule, &values, &sought, request)
+        if gate.may_redirect
+            && let Some(redirect) = self.redirect_of(self.rule(id), &values, &sought, request)
         {
             return Err(redirect);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use crate::methods::{Method, MethodSet};
 use crate::part::{DynamicPart, Part};
 use crate::rule::{BoundRule, RuleId};
 
@@ -95,10 +96,57 @@ impl State {
     }
 }
 
+/// What a rule asks of a request besides its path, in the few bytes that every match reads: whole
+/// rules lie far apart in memory.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of the rule of its own"
+)]
+pub(crate) struct Gate {
+    /// The standard methods the rule takes, as bits; all of them where it takes any.
+    known_methods: u16,
+    /// Whether the rule takes methods that have no bit; which, only the rule knows.
+    other_methods: bool,
+    any_method: bool,
+    pub(crate) websocket: bool,
+    pub(crate) strict_slashes: bool,
+    /// Whether a match has values.
+    pub(crate) has_values: bool,
+    /// Whether a match can turn out to be a redirect.
+    pub(crate) may_redirect: bool,
+}
+
+impl Gate {
+    pub(crate) fn new(rule: &BoundRule) -> Self {
+        let (known_methods, other_methods) =
+            rule.methods().map_or((u16::MAX, false), MethodSet::bits);
+        Self {
+            known_methods,
+            other_methods,
+            any_method: rule.methods().is_none(),
+            websocket: rule.is_websocket(),
+            strict_slashes: rule.strict_slashes(),
+            has_values: !rule.value_names().is_empty(),
+            may_redirect: rule.redirect_to().is_some() || rule.is_alias(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn takes(self, method: &Method<'_>, rule: impl FnOnce() -> bool) -> bool {
+        match method {
+            Method::Known(bit) => self.known_methods & bit != 0,
+            Method::Other(_) => self.any_method || (self.other_methods && rule()),
+        }
+    }
+}
+
 /// The tree of all rules that can match.
 #[derive(Debug, Clone)]
 pub(crate) struct StateMachine {
     pub(crate) states: Vec<State>,
+    /// By the number of the rule.
+    pub(crate) gates: Vec<Gate>,
     /// From a path to the states it leads to by static parts alone, with the state of the domain.
     pub(crate) index: FxHashMap<Box<str>, SmallVec<[(StateId, StateId); 1]>>,
 }
@@ -107,6 +155,7 @@ impl Default for StateMachine {
     fn default() -> Self {
         Self {
             states: vec![State::default()],
+            gates: Vec::new(),
             index: FxHashMap::default(),
         }
     }
