@@ -90,7 +90,7 @@ def measure(server: Server, workload: Workload, sample: Sample, settings: Settin
             workload,
             headers,
             seconds=seconds,
-            connections=settings.connections,
+            connections=min(settings.connections, workload.connections),
             core=settings.load_core,
             folder=CACHE / "wrk",
         )
@@ -112,8 +112,10 @@ def measure(server: Server, workload: Workload, sample: Sample, settings: Settin
     invalid = failure(server.port, workload, headers)
     errors += probe.errors
 
-    if errors or not requests:
+    if errors:
         invalid = invalid or f"{errors} errors in {requests} requests"
+    elif not requests:
+        invalid = invalid or "no answer within the run"
 
     return replace(
         sample,
