@@ -5,6 +5,7 @@ Everything lies under ``.cache/bench`` and is made once.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -62,15 +63,27 @@ class Environments:
         self._python = python
         self._interpreters: dict[str, tuple[str, str]] = {}
 
-    def _interpreter(self, peer: Peer) -> tuple[str, str]:
-        """Path and version ("3.11") of a peer's interpreter."""
-        name = peer.python or self._python or sys.executable
-
+    def _describe(self, name: str) -> tuple[str, str]:
+        """Path and version ("3.11") of an interpreter."""
         if name not in self._interpreters:
-            path, version = _run([name, "-c", DESCRIBE]).split("\n")[:2]
+            try:
+                path, version = _run([name, "-c", DESCRIBE]).split("\n")[:2]
+            except Unavailable:
+                raise Unavailable(f"{name} does not run") from None
+
             self._interpreters[name] = path, version
 
         return self._interpreters[name]
+
+    def _interpreter(self, peer: Peer) -> tuple[str, str]:
+        """Path and version of a peer's interpreter: a newer one if it needs that."""
+        path, version = self._describe(self._python or sys.executable)
+        needed = peer.least_python
+
+        if tuple(map(int, version.split("."))) < needed:
+            return self._describe(f"python{needed[0]}.{needed[1]}")
+
+        return path, version
 
     def folder(self, peer: Peer) -> Path:
         """The virtual environment of a peer, whether it exists or not."""
@@ -181,6 +194,7 @@ def application_environment(port: int, variant: str) -> dict[str, str]:
     }
 
 
+@functools.cache
 def build_bare_hyper() -> Path:
     """Build the server that is the limit for this tree's HTTP library.
 
@@ -203,7 +217,8 @@ def write_nginx_configuration(port: int) -> Path:
     )
     path = folder / "nginx.conf"
     path.write_text(
-        f"daemon off; worker_processes 1; pid {folder}/pid; error_log stderr error;\n"
+        # Without this, workers of root could not read the files.
+        f"{'user root; ' if os.geteuid() == 0 else ''}daemon off; worker_processes 1; pid {folder}/pid; error_log stderr error;\n"
         "events { worker_connections 1024; }\n"
         f"http {{\n  access_log off; sendfile on; keepalive_requests 100000000;\n{temporary}"
         f"  server {{\n    listen 127.0.0.1:{port};\n"

@@ -34,8 +34,8 @@ class Peer:
     without: tuple[str, ...] = ()
     #: If given, the only workloads that it offers.
     only: tuple[str, ...] = ()
-    #: An interpreter that it needs, whatever the others run on.
-    python: str = ""
+    #: The oldest Python that it runs on.
+    least_python: tuple[int, int] = (3, 10)
     #: No Python framework: a limit of what is possible.
     is_limit: bool = False
 
@@ -109,7 +109,7 @@ PEERS = [
         "{python} bolt/manage.py runbolt --host 127.0.0.1 --port {port} --processes 1 --no-admin",
         ("django-bolt==0.13.0", "Django==6.1.3", *JINJA),
         without=("session", "multipart"),
-        python="python3.13",
+        least_python=(3, 13),
     ),
     Peer(
         "quart+hypercorn",
@@ -132,7 +132,7 @@ PEERS = [
     Peer("bare-hyper", "{bare_hyper} {port}", only=("plain", "json"), is_limit=True),
     Peer(
         "nginx",
-        "nginx -c {config}",
+        "nginx -e stderr -c {config}",
         only=("plain", "static", "static-10m"),
         is_limit=True,
     ),

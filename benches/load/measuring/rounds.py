@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -170,14 +171,18 @@ def _visit_server(
 ) -> Iterator[Sample]:
     """Take workloads off a list and measure each on a started server."""
     started = replace(empty, start_ms=server.start_seconds * 1000, idle_mb=memory_mb(server.pid))
-    cached = not peer.is_limit and is_cached(server.port)
+
+    try:
+        cached = not peer.is_limit and is_cached(server.port)
+    except (OSError, http.client.HTTPException) as error:
+        raise ServerFailed(f"{type(error).__name__}: {error}") from error
 
     while waiting:
         sample = replace(started, workload=waiting[0].name)
 
         try:
             sample = measure(server, waiting[0], sample, settings)
-        except RuntimeError as error:
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
             server.assert_running()
             sample = replace(sample, invalid=str(error))
 
