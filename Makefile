@@ -121,7 +121,6 @@ conformance-short: setup
 	$(PY) -m tests.conformance --short
 
 # Routing against Werkzeug's on generated maps; `make test` compares 5,000 calls.
-# More generated calls than the 5,000 of `make test`.
 DIFFERENTIAL_CASES ?= 200000
 differential: setup
 	DIFFERENTIAL_CASES=$(DIFFERENTIAL_CASES) $(PY) -m pytest --timeout 1800 tests/differential
