@@ -95,6 +95,9 @@ class Environments:
 
     def is_ready(self, peer: Peer) -> bool:
         """Whether nothing has to be installed for a peer."""
+        if "{config}" in peer.command:
+            return shutil.which("nginx") is not None
+
         if not peer.has_environment or self._uses_own_environment(peer):
             return True
 
@@ -106,7 +109,7 @@ class Environments:
         Raises:
             Unavailable: it cannot be.
         """
-        if self.is_ready(peer):
+        if not peer.has_environment or self.is_ready(peer):
             return
 
         interpreter, _ = self._interpreter(peer)
@@ -215,10 +218,11 @@ def write_nginx_configuration(port: int) -> Path:
         f"  {name}_temp_path {folder}/{name};\n"
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    # Started by root, workers would be of a user who may not read the files.
+    user = "user root; " if os.geteuid() == 0 else ""
     path = folder / "nginx.conf"
     path.write_text(
-        # Without this, workers of root could not read the files.
-        f"{'user root; ' if os.geteuid() == 0 else ''}daemon off; worker_processes 1; pid {folder}/pid; error_log stderr error;\n"
+        f"{user}daemon off; worker_processes 1; pid {folder}/pid; error_log stderr error;\n"
         "events { worker_connections 1024; }\n"
         f"http {{\n  access_log off; sendfile on; keepalive_requests 100000000;\n{temporary}"
         f"  server {{\n    listen 127.0.0.1:{port};\n"
