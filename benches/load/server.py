@@ -154,9 +154,7 @@ def probe_quick_view(port: int, seconds: float) -> float:
     """p99 in milliseconds of a quick view while others sleep."""
     wrk(port, "/sleep", 1, SLEEPERS)
     command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{SLEEPERS}", f"-d{seconds + 1:g}"]
-    load = subprocess.Popen(
-        [*command, f"http://127.0.0.1:{port}/sleep"], stdout=subprocess.DEVNULL
-    )
+    load = subprocess.Popen([*command, f"http://127.0.0.1:{port}/sleep"], stdout=subprocess.DEVNULL)
     times = []
 
     try:
@@ -243,7 +241,9 @@ def main() -> None:
 
     for tool in ("wrk", "taskset"):
         if shutil.which(tool) is None:
-            raise SystemExit(f"bench-server needs `{tool}`; on Debian: apt-get install wrk util-linux")
+            raise SystemExit(
+                f"bench-server needs `{tool}`; on Debian: apt-get install wrk util-linux"
+            )
 
     compare(arguments.rounds, arguments.seconds)
     port = free_port()
