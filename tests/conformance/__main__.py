@@ -52,7 +52,9 @@ def parse_arguments(suites: Sequence[Suite]) -> argparse.Namespace:
     """Reads the command line; ends the process with a message on a bad one."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
     parser.add_argument("--suite", action="append", metavar="NAME", help="only this suite")
-    parser.add_argument("--short", action="store_true", help="only Flask's own suites, and Werkzeug's of routing")
+    parser.add_argument(
+        "--short", action="store_true", help="only Flask's own suites, and Werkzeug's of routing"
+    )
     parser.add_argument("--list", action="store_true", help="print the suites and end")
     parser.add_argument("--wheel", type=Path, help="test this wheel instead of this tree")
     parser.add_argument("--json", type=Path, help="write the outcomes to this file")
