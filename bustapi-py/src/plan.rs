@@ -9,13 +9,16 @@
 //! version tag that CPython gives them; hook lists, signal receivers and view functions are
 //! looked at where they are, since programs change them in place.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use bustapi_core::StaticFiles;
 use bustapi_http::ReasonPhrase;
+use bustapi_http::media_type::MediaTypes;
 use http::StatusCode;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyType};
+use pyo3::types::{PyBool, PyDict, PyList, PyString, PyType};
 
 use crate::function::{Functions, Kind};
 use crate::request::RawRequest;
@@ -97,6 +100,7 @@ pub(crate) struct Plan {
     pub(crate) lean_response: bool,
     /// The session is opened when it is first asked for.
     pub(crate) lazy_session: bool,
+    static_view: Option<StaticView>,
     pub(crate) app_context_class: Py<PyType>,
     pub(crate) request_context_class: Py<PyType>,
     pub(crate) response_class: Py<PyType>,
@@ -179,6 +183,7 @@ impl Plan {
             status_names: dict("status_names")?,
             lean_response: flag("lean_response")?,
             lazy_session: flag("lazy_session")?,
+            static_view: StaticView::of(&said)?,
             app_context_class: class("app_context_class")?,
             request_context_class: class("request_context_class")?,
             response_class: class("response_class")?,
@@ -204,6 +209,22 @@ impl Plan {
     pub(crate) fn is_current(&self, py: Python<'_>) -> bool {
         self.generation.get().count.load(Relaxed) == self.count
             && self.classes.iter().all(|class| class.is_current(py))
+    }
+
+    /// The files that `view` would send, if it is the application's view of static files and
+    /// nothing about sending them has been set otherwise.
+    pub(crate) fn static_files(&self, view: &Bound<'_, PyAny>) -> Option<&StaticFiles> {
+        let known = self.static_view.as_ref()?;
+        let py = view.py();
+        let config = self.config.bind(py);
+        let is = |name, value: &Py<PyAny>| {
+            let set = config.get_item(name);
+            matches!(set, Ok(Some(set)) if set.is(value))
+        };
+        let holds = view.is(&known.view)
+            && is(intern!(py, "SEND_FILE_MAX_AGE_DEFAULT"), &known.max_age)
+            && is(intern!(py, "USE_X_SENDFILE"), &known.not);
+        holds.then_some(&known.files)
     }
 
     /// Whether the server's own match of a request counts.
@@ -324,6 +345,52 @@ impl Plan {
         !self.teardown.bind(py).is_empty()
             || !self.app_teardown.bind(py).is_empty()
             || self.watches_contexts(py)
+    }
+}
+
+/// The view of an application's static files.
+struct StaticView {
+    view: Py<PyAny>,
+    files: StaticFiles,
+    /// The setting that the files' age was taken from.
+    max_age: Py<PyAny>,
+    /// `False`.
+    not: Py<PyAny>,
+}
+
+impl StaticView {
+    fn of(said: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let py = said.py();
+        let view = said.getattr(intern!(py, "static_view"))?;
+        let folder: Option<PathBuf> = said.getattr(intern!(py, "static_folder"))?.extract()?;
+        let Some(folder) = folder.filter(|_| !view.is_none()) else {
+            return Ok(None);
+        };
+        let mut types = MediaTypes::new();
+        for pair in said
+            .getattr(intern!(py, "media_types"))?
+            .call_method0(intern!(py, "items"))?
+            .try_iter()?
+        {
+            let (extension, media_type): (String, String) = pair?.extract()?;
+            types.add(&extension, &media_type);
+        }
+        // An age that is no number of seconds is the Python view's to refuse.
+        let age = said.getattr(intern!(py, "static_max_age"))?;
+        let Ok(age) = age.extract::<Option<u32>>() else {
+            return Ok(None);
+        };
+        let files = StaticFiles::new(folder)
+            .with_media_types(types)
+            .with_max_age(age);
+        Ok(Some(Self {
+            view: view.unbind(),
+            files,
+            max_age: said
+                .getattr(intern!(py, "static_max_age_setting"))?
+                .unbind(),
+            not: PyBool::new(py, false).to_owned().into_any().unbind(),
+        }))
     }
 }
 

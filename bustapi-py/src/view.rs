@@ -283,6 +283,8 @@ struct Matched<'py> {
 enum Started<'py> {
     /// A response object of the lifecycle's.
     Responded(Bound<'py, PyAny>),
+    /// A response that was made natively and that nothing sees.
+    Served(Reply),
     /// What the view, or a hook in its place, returned.
     Returned(Bound<'py, PyString>, Bound<'py, PyAny>),
     /// The view is a coroutine.
@@ -329,6 +331,7 @@ impl<'py> Road<'_, 'py> {
     fn complete(&self, started: Started<'py>) -> Result<Reply, Failure> {
         match started {
             Started::Responded(response) => self.convert(&response),
+            Started::Served(response) => Ok(response),
             Started::Returned(endpoint, value) | Started::Waits(endpoint, value) => {
                 Scopes::of(Some(&endpoint)).and_then(|scopes| self.finalize(&scopes, &value))
             }
@@ -443,6 +446,9 @@ impl<'py> Road<'_, 'py> {
         let Some(view) = functions.get_item(&matched.endpoint)? else {
             return Err(PyKeyError::new_err(matched.endpoint.unbind()));
         };
+        if let Some(response) = self.send_static(&matched, &view)? {
+            return Ok(Started::Served(response));
+        }
         let none = PyTuple::empty(py);
         let args = Some(&matched.view_args).filter(|args| !args.is_empty());
         if awaits && !plan.own_ensure_sync && plan.functions.kind(&view)? == Kind::Coroutine {
@@ -453,6 +459,50 @@ impl<'py> Road<'_, 'py> {
             plan.functions
                 .call(&self.app, plan.own_ensure_sync, &view, &none, args)?,
         )
+    }
+
+    /// A static file, sent as the application's own view would; `None` where that has to decide.
+    fn send_static(
+        &self,
+        matched: &Matched<'py>,
+        view: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Reply>> {
+        let py = self.py();
+        let plan = self.plan;
+        let Some(files) = plan.static_files(view) else {
+            return Ok(None);
+        };
+        if plan.own_finalize || plan.own_make_response || self.is_seen() {
+            return Ok(None);
+        }
+        let Some(name) = matched.view_args.get_item(intern!(py, "filename"))? else {
+            return Ok(None);
+        };
+        let name = name.cast_into::<PyString>()?;
+        let head = self.raw.get().head();
+        // Names beyond ASCII are written in a way that only Python knows; errors are the view's.
+        Ok(match name.to_str() {
+            Ok(name) if name.is_ascii() => {
+                let response = files.respond(name, &head.method, &head.headers);
+                response.ok().map(Reply::from)
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether anything is to see the response before it is sent.
+    fn is_seen(&self) -> bool {
+        let py = self.py();
+        self.plan.own_process_response
+            || self.plan.has_after(py)
+            || RequestContextBase::after_request_functions_of(&self.context).is_some()
+            || self.keeps_session()
+    }
+
+    /// Whether there is a session to save.
+    fn keeps_session(&self) -> bool {
+        RequestContextBase::opened_session(&self.context).is_some()
+            || self.plan.may_refresh_session(self.py(), self.raw.get())
     }
 
     /// Makes a response of what the view returned; natively where nobody else sees it.
@@ -476,8 +526,7 @@ impl<'py> Road<'_, 'py> {
             Content::of(plan, value)
         };
         let after_this = RequestContextBase::after_request_functions_of(&self.context);
-        let keeps_session = RequestContextBase::opened_session(&self.context).is_some()
-            || plan.may_refresh_session(py, self.raw.get());
+        let keeps_session = self.keeps_session();
         let unseen = !plan.own_process_response
             && !plan.has_after(py)
             && after_this.is_none()

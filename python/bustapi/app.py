@@ -151,11 +151,17 @@ class Flask(App):
             )
             # A weak reference: the application must not be kept alive by its own Rule.
             app = weakref.ref(self)
+
+            def view(**kw: t.Any) -> Response:
+                return app().send_static_file(**kw)  # type: ignore[union-attr]
+
+            # Known to the server's plan, which may do the same itself.
+            self._static_view = view
             self.add_url_rule(
                 f"{self.static_url_path}/<path:filename>",
                 endpoint="static",
                 host=static_host,
-                view_func=lambda **kw: app().send_static_file(**kw),  # type: ignore[union-attr]
+                view_func=view,
             )
 
     # -- files ----------------------------------------------------------------------------

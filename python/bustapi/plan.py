@@ -9,7 +9,10 @@ has changed, so nothing here is kept.
 from __future__ import annotations
 
 import inspect
+import mimetypes
+import os
 import typing as t
+from datetime import timedelta
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import HTTP_STATUS_CODES
@@ -66,6 +69,8 @@ _APP_STEPS = (
     "make_response",
     "process_response",
     "create_url_adapter",
+    "send_static_file",
+    "get_send_file_max_age",
 )
 
 # What the classes held when they were defined, before anything could patch them.
@@ -175,6 +180,27 @@ class Description:
         self.json_attributes: dict[str, t.Any] = getattr(json, "__dict__", {})
         self.status_names = HTTP_STATUS_CODES
         self.lazy_session = type(interface) is SecureCookieSessionInterface
+
+        #: The view of static files that the server may send itself, and their folder.
+        self.static_view: t.Any = None
+        self.static_folder: str | None = None
+        self.static_max_age_setting = app.config["SEND_FILE_MAX_AGE_DEFAULT"]
+        self.static_max_age: int | None = None
+        self.media_types = mimetypes.types_map
+
+        # A relative folder is joined to `root_path` once more, as Flask does: Python's matter.
+        if (
+            not own("send_static_file", "get_send_file_max_age")
+            and default_response
+            and app.static_folder is not None
+            and os.path.isabs(app.static_folder)
+        ):
+            max_age = self.static_max_age_setting
+            self.static_view = app._static_view
+            self.static_folder = app.static_folder
+            self.static_max_age = (
+                int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
+            )
 
         self.config = app.config
         self.view_functions = app.view_functions

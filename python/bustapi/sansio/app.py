@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
     from werkzeug.wrappers import Response as BaseResponse
 
+    from ..response import Response
     from ..testing import FlaskClient, FlaskCliRunner
     from .blueprints import Blueprint
 
@@ -152,6 +153,8 @@ class App(Scaffold, Lifecycle):
         self.url_map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
         self._got_first_request = False
+        #: The view that sends the static files, if the application has one.
+        self._static_view: t.Callable[..., Response] | None = None
 
     def __setattr__(self, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)

@@ -1,0 +1,110 @@
+"""Static files: the server sends them itself, and its answers are those of Flask's view."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from bustapi import Flask
+
+APP = """
+from bustapi import Flask
+
+app = Flask(__name__)
+{setup}
+"""
+
+DATE = "Sat, 18 Nov 2023 12:00:00 GMT"
+STAMP = 1700308800
+# What the connection or the moment decides.
+OF_THE_SERVER = {"date", "connection"}
+
+REQUESTS = [
+    ("GET", "/static/page.txt", {}),
+    ("HEAD", "/static/page.txt", {}),
+    ("GET", "/static/style.css", {}),
+    ("GET", "/static/deep/numbers.bin", {}),
+    ("GET", "/static/empty.txt", {}),
+    ("GET", "/static/a%20b.html", {}),
+    ("GET", "/static/%C3%A9.txt", {}),
+    ("GET", "/static/missing.txt", {}),
+    ("GET", "/static/deep", {}),
+    ("GET", "/static/%2e%2e/secret.txt", {}),
+    ("GET", "/static/deep/..%2fpage.txt", {}),
+    ("GET", "/static/page.txt%00", {}),
+    ("GET", "/static/page.txt", {"If-Modified-Since": DATE}),
+    ("GET", "/static/page.txt", {"If-Modified-Since": "Fri, 17 Nov 2023 12:00:00 GMT"}),
+    ("GET", "/static/page.txt", {"If-None-Match": "*"}),
+    ("GET", "/static/page.txt", {"If-None-Match": '"other"'}),
+    ("GET", "/static/page.txt", {"If-Match": '"other"'}),
+    ("GET", "/static/deep/numbers.bin", {"Range": "bytes=0-9"}),
+    ("GET", "/static/deep/numbers.bin", {"Range": "bytes=-5"}),
+    ("GET", "/static/deep/numbers.bin", {"Range": "bytes=1000-"}),
+    ("GET", "/static/deep/numbers.bin", {"Range": "bytes=2000-"}),
+    ("GET", "/static/deep/numbers.bin", {"Range": "bytes=0-1,4-5"}),
+    ("GET", "/static/deep/numbers.bin", {"Range": "bytes=0-9", "If-Range": DATE}),
+]
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A folder of files whose times are known."""
+    folder = tmp_path / "static"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "page.txt").write_bytes(b"a page\nof text\n")
+    (folder / "style.css").write_bytes(b"p { color: red }\n")
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "a b.html").write_bytes(b"<p>two words")
+    (folder / "\N{LATIN SMALL LETTER E WITH ACUTE}.txt").write_bytes(b"accent")
+    (folder / "deep" / "numbers.bin").write_bytes(bytes(range(256)) * 4)
+    (tmp_path / "secret.txt").write_bytes(b"not static")
+
+    for path in folder.rglob("*"):
+        os.utime(path, (STAMP, STAMP))
+
+    return tmp_path
+
+
+def fields_of(headers):
+    return {k.lower(): v for k, v in headers if k.lower() not in OF_THE_SERVER}
+
+
+SETUPS = {
+    "as it is": "",
+    "an age": "app.config['SEND_FILE_MAX_AGE_DEFAULT'] = 60",
+    "an age of its own": "app.get_send_file_max_age = lambda name: len(name)",
+    "a hook that sees them": """
+@app.after_request
+def mark(response):
+    response.headers["X-Mark"] = "seen"
+    return response
+""",
+}
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_the_server_answers_as_the_view_does(live_server, site, setup):
+    app = Flask("test_static", root_path=str(site))
+    exec(SETUPS[setup], {"app": app})
+    client = app.test_client()
+    server = live_server(APP.format(setup=SETUPS[setup]))
+
+    for method, target, headers in REQUESTS:
+        with client.open(target, method=method, headers=headers) as expected:
+            body = expected.data
+
+        answer = server.request(method, target, headers=headers.items())
+        case = f"{method} {target} {headers}"
+        assert answer.status == expected.status_code, case
+        assert fields_of(answer.headers) == fields_of(expected.headers), case
+        assert answer.body == body, case
+
+
+def test_a_changed_file_is_sent_as_it_is_now(live_server, site):
+    server = live_server(APP.format(setup=""))
+    assert server.get("/static/page.txt").body == b"a page\nof text\n"
+    (site / "static" / "page.txt").write_bytes(b"changed")
+    assert server.get("/static/page.txt").body == b"changed"
+    (site / "static" / "page.txt").unlink()
+    assert server.get("/static/page.txt").status == 404
