@@ -281,51 +281,6 @@ class Map(RuleMap, _Map):
             if isinstance(rule, Rule):
                 rule._reader = self
 
-    def bind_to_environ(
-        self,
-        environ: WSGIEnvironment | Request,
-        server_name: str | None = None,
-        subdomain: str | None = None,
-    ) -> MapAdapter:
-        """Bind the map to the request of a WSGI environment, or of a request object.
-
-        :param server_name: name of the server, with the port unless it is the scheme's own;
-            the rest of the request's host becomes the subdomain. The request's own host if
-            ``None``.
-        :param subdomain: takes the place of the one found so.
-        :raises werkzeug.exceptions.BadHost: the server name is none.
-        """
-        env = t.cast("WSGIEnvironment", getattr(environ, "environ", environ))
-        assert isinstance(env, dict), f"{type(environ).__name__!r} is no WSGI environment, a dict."
-        scheme: str = env["wsgi.url_scheme"]
-        own_name = get_host(env).lower()
-
-        if _is_websocket_request(env):
-            scheme = "wss" if scheme == "https" else "ws"
-
-        if server_name is None:
-            server_name = own_name
-        else:
-            server_name = server_name.lower()
-            standard_port = ":80" if scheme in ("http", "ws") else ":443"
-
-            if scheme in ("http", "ws", "https", "wss"):
-                server_name = server_name.removesuffix(standard_port)
-
-        if subdomain is None and not self.host_matching:
-            subdomain = _find_subdomain(own_name, server_name)
-
-        return RuleMap.bind(
-            self,
-            server_name,
-            _decode(env.get("SCRIPT_NAME")),
-            subdomain,
-            scheme,
-            env["REQUEST_METHOD"],
-            _decode(env.get("PATH_INFO")),
-            _decode(env.get("QUERY_STRING")),
-        )
-
     def __getstate__(self) -> dict[str, t.Any]:
         return {**self.__dict__, "_taken_rules": self._taken_rules()}
 
@@ -337,6 +292,45 @@ class Map(RuleMap, _Map):
 
         for rule in rules:
             self._take(rule, _is_plain_rule(type(rule)))
+
+
+def _bind_to_environ(
+    url_map: Map,
+    environ: WSGIEnvironment | Request,
+    server_name: str | None,
+    subdomain: str | None,
+) -> MapAdapter:
+    """Bind a map to a request; `Map.bind_to_environ` does so itself for the usual ones."""
+    env = t.cast("WSGIEnvironment", getattr(environ, "environ", environ))
+    assert isinstance(env, dict), f"{type(environ).__name__!r} is no WSGI environment, a dict."
+    scheme: str = env["wsgi.url_scheme"]
+    own_name = get_host(env).lower()
+
+    if _is_websocket_request(env):
+        scheme = "wss" if scheme == "https" else "ws"
+
+    if server_name is None:
+        server_name = own_name
+    else:
+        server_name = server_name.lower()
+        standard_port = ":80" if scheme in ("http", "ws") else ":443"
+
+        if scheme in ("http", "ws", "https", "wss"):
+            server_name = server_name.removesuffix(standard_port)
+
+    if subdomain is None and not url_map.host_matching:
+        subdomain = _find_subdomain(own_name, server_name)
+
+    return RuleMap.bind(
+        url_map,
+        server_name,
+        _decode(env.get("SCRIPT_NAME")),
+        subdomain,
+        scheme,
+        env["REQUEST_METHOD"],
+        _decode(env.get("PATH_INFO")),
+        _decode(env.get("QUERY_STRING")),
+    )
 
 
 def _is_websocket_request(env: WSGIEnvironment) -> bool:

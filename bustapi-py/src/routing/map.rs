@@ -24,6 +24,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::adapter::{self, Place};
 use super::converter::PythonEngine;
+use super::environ;
 use super::object::{exception, to_python};
 use super::reading::{Reading, RuleEntry, read};
 
@@ -402,6 +403,23 @@ impl RuleMap {
             query_args,
         };
         adapter::bind(slf, server_name, &place)
+    }
+
+    /// Binds the map to the request of a WSGI environment, or of a request object.
+    ///
+    /// :param server_name: name of the server, with the port unless it is the scheme's own;
+    ///     the rest of the request's host becomes the subdomain. The request's own host if
+    ///     `None`.
+    /// :param subdomain: takes the place of the one found so.
+    /// :raises werkzeug.exceptions.BadHost: the server name is none.
+    #[pyo3(signature = (environ, server_name=None, subdomain=None))]
+    fn bind_to_environ<'py>(
+        slf: &Bound<'py, Self>,
+        environ: &Bound<'py, PyAny>,
+        server_name: Option<&Bound<'py, PyAny>>,
+        subdomain: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        environ::bind_to_environ(slf, environ, server_name, subdomain)
     }
 
     /// Notes a changed setting of the map.

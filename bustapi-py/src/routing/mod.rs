@@ -18,6 +18,7 @@
 mod adapter;
 mod call;
 mod converter;
+mod environ;
 mod map;
 mod object;
 mod reading;

@@ -22,6 +22,8 @@ pub(crate) struct References {
     /// Werkzeug's `MapAdapter.match` and `MapAdapter.build`.
     pub(crate) foreign_match: Py<PyAny>,
     pub(crate) foreign_build: Py<PyAny>,
+    /// Binds maps to unusual environments.
+    pub(crate) bind_to_environ: Py<PyAny>,
     /// `bustapi.routing.MapAdapter`.
     pub(crate) map_adapter: Py<PyType>,
     /// Whether a subclass of it leaves matching, or building, as it is.
@@ -83,6 +85,7 @@ impl References {
             urljoin: of(&py.import("urllib.parse")?, "urljoin")?,
             foreign_match: of(&own, "_foreign_match")?,
             foreign_build: of(&own, "_foreign_build")?,
+            bind_to_environ: of(&own, "_bind_to_environ")?,
             map_adapter: own.getattr("MapAdapter")?.cast_into::<PyType>()?.unbind(),
             matches_natively: of(&own, "_matches_natively")?,
             builds_natively: of(&own, "_builds_natively")?,
