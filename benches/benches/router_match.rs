@@ -6,63 +6,18 @@
 
 use std::hint::black_box;
 
-use bustapi_router::{Map, MatchRequest, Rule};
+use bustapi_benches::router_rules::{map, matchit_router, paths, rules};
+use bustapi_router::MatchRequest;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
-
-/// `size` rules in Flask's syntax, a fifth of each kind, and the same for matchit.
-fn rules(size: usize) -> (Vec<String>, Vec<String>) {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for index in 0..size / 5 {
-        let base = format!("/api/v1/resource{index}");
-        for (our, their) in [
-            ("", ""),
-            ("/<int:id>", "/{id}"),
-            ("/<int:id>/tags", "/{id}/tags"),
-            ("/<int:id>/tags/<tag>", "/{id}/tags/{tag}"),
-            ("/a/b/c/d/<p>/e/<q>/f", "/a/b/c/d/{p}/e/{q}/f"),
-        ] {
-            ours.push(format!("{base}{our}"));
-            theirs.push(format!("{base}{their}"));
-        }
-    }
-    (ours, theirs)
-}
-
-fn map(rules: &[String]) -> Map {
-    let mut map = Map::default();
-    for rule in rules {
-        map.add(Rule::new(rule).endpoint(rule).methods(["GET"]))
-            .expect("the rule is valid");
-    }
-    map
-}
-
-fn matchit_router(paths: &[String]) -> matchit::Router<usize> {
-    let mut router = matchit::Router::new();
-    for (index, path) in paths.iter().enumerate() {
-        router
-            .insert(path, index)
-            .expect("the routes do not conflict");
-    }
-    router
-}
 
 fn match_among(criterion: &mut Criterion) {
     for size in SIZES {
         let (ours, theirs) = rules(size);
         let map = map(&ours);
         let router = matchit_router(&theirs);
-        let base = format!("/api/v1/resource{}", size / 10);
-        for (name, path) in [
-            ("static", base.clone()),
-            ("one_argument", format!("{base}/1234")),
-            ("two_arguments", format!("{base}/1234/tags/rust")),
-            ("deep", format!("{base}/a/b/c/d/x/e/y/f")),
-            ("miss_early", "/nowhere".to_owned()),
-            ("miss_late", format!("{base}/a/b/c/d/x/e/y/g")),
-        ] {
+        for (name, path) in paths(size) {
             let mut group = criterion.benchmark_group(format!("router_match/{name}"));
             group.bench_function(BenchmarkId::new("bustapi", size), |bencher| {
                 bencher.iter(|| map.match_path(&MatchRequest::new("GET", black_box(&path))));
