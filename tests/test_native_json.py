@@ -270,6 +270,17 @@ def test_json_is_written_as_python_writes_it(app, value, separators):
     )
 
 
+def test_floats_are_written_as_python_writes_them():
+    order = random.Random(2)
+
+    for _ in range(50_000):
+        value = struct.unpack("d", order.randbytes(8))[0]
+        rounded = round(order.uniform(-1, 1) * 10 ** order.randrange(-20, 20), order.randrange(25))
+
+        for number in (value, rounded, float(order.randrange(10**17))):
+            assert dump_json(number, _default, False) == json.dumps(number)
+
+
 def test_what_is_written_natively():
     for value in ({"a": [1, 2.5, "é", None, True, (1,)]}, Markup("a"), uuid.UUID(int=1)):
         assert dump_json(value, _default, False) == json.dumps(

@@ -21,6 +21,23 @@ pub(crate) fn set<'py>(
     }
 }
 
+/// What `variable`, a `contextvars.ContextVar`, holds; `None` if nothing.
+///
+/// # Errors
+///
+/// `TypeError` if it is no context variable.
+pub(crate) fn get<'py>(variable: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let mut value = std::ptr::null_mut();
+    // SAFETY: the reference is valid while borrowed; the call checks its type, and stores a new
+    // reference, or null where the variable holds nothing.
+    unsafe {
+        if ffi::PyContextVar_Get(variable.as_ptr(), std::ptr::null_mut(), &raw mut value) < 0 {
+            return Err(PyErr::fetch(variable.py()));
+        }
+        Ok(Bound::from_owned_ptr_or_opt(variable.py(), value))
+    }
+}
+
 /// Undoes the setting of `variable` that gave `token`.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 use crate::error;
 use crate::multi_dict;
 use crate::request::RawRequest;
-use crate::request_base::{RequestBase, cached_data};
+use crate::request_base::{Limit, RequestBase, cached_data};
 use crate::request_class::{Steps, attributes, steps_of, werkzeug_method};
 
 /// A form that was parsed.
@@ -144,11 +144,11 @@ fn parse<'py>(
         return Ok(Some(Parsed { form, files: None }));
     };
     let is_multipart = matches!(kind, FormKind::Multipart { .. });
-    let limit = |name: &Bound<'py, PyString>| request.getattr(name)?.extract::<Option<usize>>();
+    let limit = |limit: Limit| limit.of(request, steps)?.extract::<Option<usize>>();
     let (Ok(max_memory), Ok(max_parts), Ok(length)) = (
-        limit(intern!(py, "max_form_memory_size")),
+        limit(Limit::FormMemory),
         if is_multipart {
-            limit(intern!(py, "max_form_parts"))
+            limit(Limit::FormParts)
         } else {
             Ok(None)
         },

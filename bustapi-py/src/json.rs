@@ -3,13 +3,15 @@
 //! That is `json.dumps` with sorted keys and ASCII escapes. What is not written here is the
 //! provider's matter: it calls `json.dumps` for the whole value, and so has Python's errors.
 
-use std::fmt::Write as _;
-
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 /// Nesting beyond this is left to Python, which knows how deep its stack may get.
 const MAX_DEPTH: u32 = 64;
+
+/// Below this, Python writes an exponent of two digits, and already for 1e-5. Above, it writes the
+/// shortest digits that give the value back as `zmij` does, with an exponent from 1e16.
+const SMALLEST_SAME: f64 = 1e-4;
 
 /// What stands between items, and between a key and its value.
 #[derive(Clone, Copy)]
@@ -26,6 +28,17 @@ const COMPACT: Separators = Separators {
 const SPACED: Separators = Separators {
     item: ", ",
     key: ": ",
+};
+
+/// Whether a byte is, or belongs to, a character that is written as an escape.
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [true; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        escaped[byte as usize] = matches!(byte, b'"' | b'\\');
+        byte += 1;
+    }
+    escaped
 };
 
 /// Why writing stopped.
@@ -65,7 +78,7 @@ pub(crate) fn dump_json(
     default: &Bound<'_, PyAny>,
     spaced: bool,
 ) -> PyResult<Option<String>> {
-    let mut out = String::with_capacity(128);
+    let mut out = String::with_capacity(512);
     let mut writer = Writer {
         out: &mut out,
         separators: if spaced { SPACED } else { COMPACT },
@@ -164,12 +177,14 @@ impl<'py> Writer<'_, 'py> {
                 .map_err(|_| Stop::NotPlain)?;
             entries.push((key, value));
         }
-        // Python compares by code point, which is the order of UTF-8 bytes.
         let mut sorted = Vec::with_capacity(entries.len());
         for (key, value) in &entries {
             sorted.push((text_of(key)?, value));
         }
-        sorted.sort_unstable_by_key(|(text, _)| *text);
+        // Python compares by code point, which is the order of UTF-8 bytes.
+        if !sorted.is_sorted_by_key(|(text, _)| *text) {
+            sorted.sort_unstable_by_key(|(text, _)| *text);
+        }
         self.out.push('{');
         for (index, (key, value)) in sorted.iter().enumerate() {
             if index > 0 {
@@ -185,31 +200,28 @@ impl<'py> Writer<'_, 'py> {
 
     fn write_int(&mut self, number: &Bound<'_, PyInt>) -> Written {
         if let Ok(small) = number.extract::<i64>() {
-            // Writing to a String cannot fail.
-            return write!(self.out, "{small}").map_err(|_| Stop::NotPlain);
+            self.out.push_str(itoa::Buffer::new().format(small));
+            return Ok(());
         }
-        self.write_repr(number)
+        // It may have more digits than the program permits to be written.
+        let text = number.repr().map_err(Stop::Raised)?;
+        self.out.push_str(text_of(&text)?);
+        Ok(())
     }
 
     fn write_float(&mut self, number: &Bound<'_, PyFloat>) -> Written {
         let value = number.value();
-        if value.is_finite() {
-            return self.write_repr(number);
-        }
-        self.out.push_str(if value.is_nan() {
-            "NaN"
-        } else if value > 0.0 {
-            "Infinity"
+        if value.is_nan() {
+            self.out.push_str("NaN");
+        } else if value.is_infinite() {
+            self.out
+                .push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
+        } else if value == 0.0 || value.abs() >= SMALLEST_SAME {
+            self.out.push_str(zmij::Buffer::new().format_finite(value));
         } else {
-            "-Infinity"
-        });
-        Ok(())
-    }
-
-    fn write_repr(&mut self, number: &Bound<'_, PyAny>) -> Written {
-        // An integer may have more digits than the program permits to be written.
-        let text = number.repr().map_err(Stop::Raised)?;
-        self.out.push_str(text_of(&text)?);
+            let text = number.repr().map_err(Stop::Raised)?;
+            self.out.push_str(text_of(&text)?);
+        }
         Ok(())
     }
 
@@ -220,23 +232,17 @@ impl<'py> Writer<'_, 'py> {
 
     fn write_text(&mut self, text: &str) {
         self.out.push('"');
-        let bytes = text.as_bytes();
-        let mut plain = 0;
-        let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
-            if matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\') {
-                at += 1;
-                continue;
+        let mut rest = text;
+        while let Some(at) = rest.bytes().position(|byte| ESCAPED[usize::from(byte)]) {
+            let (plain, tail) = rest.split_at(at);
+            self.out.push_str(plain);
+            let mut chars = tail.chars();
+            if let Some(c) = chars.next() {
+                self.write_escape(c);
             }
-            self.out.push_str(&text[plain..at]);
-            let Some(c) = text[at..].chars().next() else {
-                break;
-            };
-            self.write_escape(c);
-            at += c.len_utf8();
-            plain = at;
+            rest = chars.as_str();
         }
-        self.out.push_str(&text[plain..]);
+        self.out.push_str(rest);
         self.out.push('"');
     }
 

@@ -23,7 +23,7 @@ use crate::form;
 use crate::headers::HeadersBase;
 use crate::multi_dict;
 use crate::request::RawRequest;
-use crate::request_base::RequestBase;
+use crate::request_base::{RequestBase, received};
 use crate::request_class::{attributes, headers_class};
 
 /// A descriptor; which attribute it is follows from its name.
@@ -146,16 +146,6 @@ fn args<'py>(request: &Bound<'py, RequestBase>) -> PyResult<Option<Bound<'py, Py
     };
     let class = request.getattr(intern!(py, "parameter_storage_class"))?;
     multi_dict::make(&class, pairs.into_iter()).map(Some)
-}
-
-/// The request's headers while they are only what was received.
-fn received<'py>(request: &Bound<'py, RequestBase>) -> PyResult<Option<Bound<'py, RawRequest>>> {
-    let py = request.py();
-    let headers = request.getattr(intern!(py, "headers"))?;
-    let Ok(headers) = headers.cast::<HeadersBase>() else {
-        return Ok(None);
-    };
-    Ok(headers.get().received(py).cloned())
 }
 
 fn cookies<'py>(request: &Bound<'py, RequestBase>) -> PyResult<Option<Bound<'py, PyAny>>> {

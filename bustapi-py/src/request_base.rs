@@ -6,6 +6,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use bustapi_http::headers::{latin1, parse_options};
+use bustapi_http::media_type;
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -13,8 +15,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyEllipsis, PyTuple};
 
 use crate::form;
+use crate::headers::HeadersBase;
 use crate::request::RawRequest;
-use crate::request_class::{Steps, steps_of, werkzeug_method};
+use crate::request_class::{Steps, current_config, steps_of, werkzeug_method};
 
 /// What a request of the native server is made from.
 #[pyclass(subclass, frozen, module = "bustapi._native")]
@@ -52,7 +55,7 @@ impl RequestBase {
         {
             return Ok(false);
         }
-        let limit = slf.getattr(intern!(py, "max_content_length"))?;
+        let limit = Limit::Content.of(slf, steps)?;
         if limit.is_none() {
             return Ok(true);
         }
@@ -86,8 +89,85 @@ impl RequestBase {
 pub(crate) fn cached_data<'py>(
     request: &Bound<'py, RequestBase>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let data = request.getattr_opt(intern!(request.py(), "_cached_data"))?;
-    Ok(data.filter(|data| !data.is_none()))
+    let data = request.getattr(intern!(request.py(), "_cached_data"))?;
+    Ok((!data.is_none()).then_some(data))
+}
+
+/// Limits on what is read, which requests and the config have.
+#[derive(Clone, Copy)]
+pub(crate) enum Limit {
+    Content,
+    FormMemory,
+    FormParts,
+}
+
+impl Limit {
+    /// The limit that is in force for `request`: an integer or `None`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the application's property raises, if it has its own.
+    pub(crate) fn of<'py>(
+        self,
+        request: &Bound<'py, RequestBase>,
+        steps: Steps,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = request.py();
+        let (property, own, key) = match self {
+            Self::Content => (
+                intern!(py, "max_content_length"),
+                intern!(py, "_max_content_length"),
+                intern!(py, "MAX_CONTENT_LENGTH"),
+            ),
+            Self::FormMemory => (
+                intern!(py, "max_form_memory_size"),
+                intern!(py, "_max_form_memory_size"),
+                intern!(py, "MAX_FORM_MEMORY_SIZE"),
+            ),
+            Self::FormParts => (
+                intern!(py, "max_form_parts"),
+                intern!(py, "_max_form_parts"),
+                intern!(py, "MAX_FORM_PARTS"),
+            ),
+        };
+        if steps.has(Steps::LIMITS)
+            && request.getattr(own)?.is_none()
+            && let Some(config) = current_config(py)?
+        {
+            return config.get_item(key);
+        }
+        request.getattr(property)
+    }
+}
+
+/// Whether the media type is JSON's.
+fn is_json(request: &Bound<'_, RequestBase>, steps: Steps) -> PyResult<bool> {
+    let py = request.py();
+    if steps.has(Steps::MEDIA_TYPE)
+        && let Some(raw) = received(request)?
+    {
+        let field = raw.get().field("content-type").unwrap_or_default();
+        let field = latin1(&field);
+        let (media_type, _) = parse_options(&field);
+        return Ok(media_type::is_json(&media_type.to_lowercase()));
+    }
+    request.getattr(intern!(py, "is_json"))?.is_truthy()
+}
+
+/// The request's headers while they are only what was received.
+///
+/// # Errors
+///
+/// Whatever the application's own headers raise.
+pub(crate) fn received<'py>(
+    request: &Bound<'py, RequestBase>,
+) -> PyResult<Option<Bound<'py, RawRequest>>> {
+    let py = request.py();
+    let headers = request.getattr(intern!(py, "headers"))?;
+    match headers.cast::<HeadersBase>() {
+        Ok(headers) => Ok(headers.get().received(py).cloned()),
+        Err(_) => Ok(None),
+    }
 }
 
 #[pymethods]
@@ -155,13 +235,14 @@ impl RequestBase {
                 return Ok(value);
             }
         }
-        if !force && !slf.getattr(intern!(py, "is_json"))?.is_truthy()? {
+        let steps = steps_of(&slf.get_type())?;
+        if !force && !is_json(slf, steps)? {
             if silent {
                 return Ok(py.None().into_bound(py));
             }
             return slf.call_method1(intern!(py, "on_json_loading_failed"), (py.None(),));
         }
-        let data = if steps_of(&slf.get_type())?.has(Steps::DATA) {
+        let data = if steps.has(Steps::DATA) {
             Self::data(slf, cache)?
         } else {
             let keywords = PyDict::new(py);

@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use crate::context::allocate;
+use crate::context::{AppContextBase, allocate};
+use crate::context_variable;
 use crate::plan::version_of;
 use crate::request::RawRequest;
 use crate::request_base::RequestBase;
@@ -35,6 +36,8 @@ impl Steps {
     pub(crate) const FORM: Self = Self(1 << 3);
     /// The media type is the header's.
     pub(crate) const MEDIA_TYPE: Self = Self(1 << 4);
+    /// Limits are the instance's own, or else the config's.
+    pub(crate) const LIMITS: Self = Self(1 << 5);
 
     pub(crate) fn has(self, step: Self) -> bool {
         self.0 & step.0 == step.0
@@ -42,7 +45,7 @@ impl Steps {
 }
 
 /// The attributes that a step consists of.
-const ATTRIBUTES: [(Steps, &[&str]); 5] = [
+const ATTRIBUTES: [(Steps, &[&str]); 6] = [
     (Steps::INIT, &["__init__", "__new__"]),
     (Steps::STREAM, &["stream"]),
     (Steps::DATA, &["get_data"]),
@@ -68,6 +71,14 @@ const ATTRIBUTES: [(Steps, &[&str]); 5] = [
             "_parsed_content_type",
         ],
     ),
+    (
+        Steps::LIMITS,
+        &[
+            "max_content_length",
+            "max_form_memory_size",
+            "max_form_parts",
+        ],
+    ),
 ];
 
 /// A name, and what a class holds under it.
@@ -77,6 +88,8 @@ type Held = (Py<PyString>, Option<Py<PyAny>>);
 struct Package {
     request: Py<PyType>,
     headers: Py<PyType>,
+    /// The context variable of the current app.
+    cv_app: Py<PyAny>,
     /// What the request class held when it was defined, for each step.
     defaults: Vec<(Steps, Vec<Held>)>,
 }
@@ -99,11 +112,13 @@ fn package(py: Python<'_>) -> PyResult<&Package> {
 
 /// Names the package's classes; called once, where they are defined.
 ///
-/// `request` is the default request class, `headers` the class of its headers.
+/// `request` is the default request class, `headers` the class of its headers, and `cv_app` the
+/// context variable of the current app.
 #[pyfunction]
 pub(crate) fn set_request_classes(
     request: &Bound<'_, PyType>,
     headers: &Bound<'_, PyType>,
+    cv_app: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let py = request.py();
     let mut defaults = Vec::new();
@@ -119,11 +134,28 @@ pub(crate) fn set_request_classes(
     let package = Package {
         request: request.clone().unbind(),
         headers: headers.clone().unbind(),
+        cv_app: cv_app.clone().unbind(),
         defaults,
     };
     PACKAGE
         .set(py, package)
         .map_err(|_| PyRuntimeError::new_err("the request classes are set already"))
+}
+
+/// The config of the current app; `None` if there is no app.
+///
+/// # Errors
+///
+/// `AttributeError` if the app has none.
+pub(crate) fn current_config(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let Some(context) = context_variable::get(package(py)?.cv_app.bind(py))? else {
+        return Ok(None);
+    };
+    let app = match context.cast::<AppContextBase>() {
+        Ok(context) => AppContextBase::current_app(context)?,
+        Err(_) => context.getattr(intern!(py, "app"))?,
+    };
+    app.getattr(intern!(py, "config")).map(Some)
 }
 
 /// What a class or its bases hold under a name, without asking descriptors.
@@ -166,6 +198,9 @@ pub(crate) fn steps_of(class: &Bound<'_, PyType>) -> PyResult<Steps> {
     {
         return Ok(known.steps);
     }
+    // A class has no version until an attribute is looked up.
+    class.getattr(intern!(py, "__init__"))?;
+    let version = version_of(class);
     let package = package(py)?;
     let mut steps = Steps(0);
     if class.is_subclass(package.request.bind(py))? {

@@ -249,7 +249,9 @@ class RequestAttribute:
     def __set_name__(self, owner: type, name: str, /) -> None: ...
     def __get__(self, request: Any, _owner: Any = None, /) -> Any: ...
 
-def set_request_classes(request: type[Request], headers: type[_EnvironHeaders]) -> None:
+def set_request_classes(
+    request: type[Request], headers: type[_EnvironHeaders], cv_app: ContextVar[AppContext]
+) -> None:
     """Name the package's classes; called once, where they are defined."""
 
 def make_request(request_class: Any, raw: RawRequest) -> Any:

@@ -98,6 +98,9 @@ class Request(RequestBase, WerkzeugRequest):
     #: Whether reading the body is refused.
     shallow = False
 
+    # The body, once it was read and kept.
+    _cached_data: bytes | None = None
+
     if not t.TYPE_CHECKING:  # to type checkers these are the base class's attributes
         method = RequestAttribute()
         scheme = RequestAttribute()
@@ -259,4 +262,4 @@ class Request(RequestBase, WerkzeugRequest):
             raise BadRequest() from detailed
 
 
-set_request_classes(Request, RequestHeaders)
+set_request_classes(Request, RequestHeaders, _cv_app)

@@ -24,9 +24,6 @@ if t.TYPE_CHECKING:
     from bustapi.sansio.app import App
 
 
-_NATIVE_OPTIONS = frozenset({"default", "ensure_ascii", "sort_keys", "separators"})
-
-
 class JSONProvider:
     """JSON operations for one app. Subclasses give at least `dumps` and `loads`.
 
@@ -114,12 +111,16 @@ def _encode(obj: t.Any, kwargs: dict[str, t.Any]) -> str:
     :param kwargs: arguments of :func:`json.dumps`, of which `default`, `ensure_ascii` and
         `sort_keys` are among.
     """
-    # These and no others is what the native writer knows. Options may be any true value.
     if kwargs["ensure_ascii"] is True and kwargs["sort_keys"] is True:
-        others = kwargs.keys() - _NATIVE_OPTIONS
         separators = kwargs.get("separators")
 
-        if not others and (separators is None or separators == (",", ":")):
+        # No option but those four.
+        if separators is None:
+            native = len(kwargs) == 3
+        else:
+            native = len(kwargs) == 4 and separators == (",", ":")
+
+        if native:
             text = dump_json(obj, kwargs["default"], separators is None)
 
             if text is not None:
