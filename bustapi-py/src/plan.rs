@@ -55,18 +55,13 @@ impl ClassVersion {
     }
 }
 
+// A changed class has the tag 0 until it gets another. The flag that says the same is not kept
+// from CPython 3.13 on.
 #[expect(unsafe_code, reason = "pyo3 does not show the version tag")]
 pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
     // SAFETY: a type object is a PyTypeObject for as long as it is referenced, and the field
     // is only written with the interpreter attached, as `class` proves this thread is.
-    let (flags, tag) = unsafe {
-        let raw = class.as_type_ptr();
-        ((*raw).tp_flags, (*raw).tp_version_tag)
-    };
-    if flags & pyo3::ffi::Py_TPFLAGS_VALID_VERSION_TAG == 0 {
-        return 0;
-    }
-    tag
+    unsafe { (*class.as_type_ptr()).tp_version_tag }
 }
 
 /// The steps that an application has changed, and what the others work on.
