@@ -168,7 +168,8 @@ impl BoundRule {
     }
 
     fn fill(&self, pieces: &[Piece], values: &[(&str, Value)]) -> Result<String, ConversionError> {
-        let mut out = String::new();
+        // Room for most paths, so that they are not moved while they grow.
+        let mut out = String::with_capacity(if pieces.is_empty() { 0 } else { 56 });
         for piece in pieces {
             match piece {
                 Piece::Text(text) => out.push_str(text),
@@ -176,7 +177,7 @@ impl BoundRule {
                     let (name, converter) = &self.converters[*index];
                     let given = values.iter().find(|(known, _)| **known == **name);
                     let value = given.map_or(&Value::None, |(_, value)| value);
-                    out.push_str(&converter.to_url(value)?);
+                    converter.push_url(value, &mut out)?;
                 }
             }
         }
@@ -314,7 +315,7 @@ impl Map {
         let Some((rule, domain, path)) = self.choose(site, &build)? else {
             return Ok(None);
         };
-        let mut url = self.assemble(site, &build, self.rule(rule), &domain, &path);
+        let mut url = self.assemble(site, &build, self.rule(rule), &domain, path);
         if let Some(anchor) = build.anchor {
             url.push('#');
             push_anchor(&mut url, anchor);
@@ -328,7 +329,7 @@ impl Map {
         build: &Build<'_>,
         rule: &BoundRule,
         domain: &str,
-        path: &str,
+        path: String,
     ) -> String {
         let asked = build.url_scheme.unwrap_or(site.url_scheme);
         let secure = matches!(asked, "https" | "wss");
@@ -340,15 +341,19 @@ impl Map {
             (false, true) => "https",
             (false, false) => "http",
         };
-        let path = path.trim_start_matches('/');
         let here = if self.options().host_matching {
             domain == site.server_name
         } else {
             Some(domain) == site.subdomain
         };
         let script_name = site.script_name.trim_end_matches('/');
+        let relative = here && !build.force_external && !rule.rule.websocket;
+        if relative && script_name.is_empty() && path.starts_with('/') && !path.starts_with("//") {
+            return path;
+        }
+        let path = path.trim_start_matches('/');
         let mut url = String::with_capacity(path.len() + script_name.len() + 64);
-        if here && !build.force_external && !rule.rule.websocket {
+        if relative {
             url.push_str(script_name);
         } else {
             if !scheme.is_empty() {

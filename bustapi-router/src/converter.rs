@@ -1,12 +1,12 @@
 //! Converters: what text a variable takes, and what value that text is.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use crate::error::{ConversionError, SharedError, message_error};
 use crate::python_text::{ascii_digits, float_text, parse_float, parse_int};
-use crate::quote::quote_path;
+use crate::quote::{push_quoted_path, quote_path};
 use crate::value::{Value, parse_uuid};
 
 /// Matches and converts one argument of a rule.
@@ -56,6 +56,24 @@ pub trait Converter: fmt::Debug + Send + Sync {
         let text = value.to_text().map_err(ConversionError::Failed)?;
         Ok(quote_path(&text))
     }
+
+    /// Writes the text of [`to_url`](Self::to_url) to the end of `out`; of use where that saves a
+    /// string.
+    ///
+    /// # Errors
+    ///
+    /// As for [`to_url`](Self::to_url); what was written by then is thrown away.
+    fn push_url(&self, value: &Value, out: &mut String) -> Result<(), ConversionError> {
+        out.push_str(&self.to_url(value)?);
+        Ok(())
+    }
+}
+
+/// What [`Converter::push_url`] is for converters that leave `to_url` as it is.
+fn push_text(value: &Value, out: &mut String) -> Result<(), ConversionError> {
+    let text = value.to_text().map_err(ConversionError::Failed)?;
+    push_quoted_path(out, &text);
+    Ok(())
 }
 
 /// Makes a converter from the arguments in a rule, `<name(arguments):variable>`.
@@ -215,6 +233,10 @@ impl Converter for StringConverter {
         &self.regex
     }
 
+    fn push_url(&self, value: &Value, out: &mut String) -> Result<(), ConversionError> {
+        push_text(value, out)
+    }
+
     fn part_isolating(&self) -> bool {
         true
     }
@@ -296,6 +318,10 @@ impl Converter for AnyConverter {
 struct PathConverter;
 
 impl Converter for PathConverter {
+    fn push_url(&self, value: &Value, out: &mut String) -> Result<(), ConversionError> {
+        push_text(value, out)
+    }
+
     fn regex(&self) -> &'static str {
         "[^/].*?"
     }
@@ -362,6 +388,16 @@ impl Converter for IntConverter {
         let value = Value::integer(text)
             .ok_or_else(|| ConversionError::failed(format!("`{text}` is not an integer")))?;
         self.limits.check(value)
+    }
+
+    fn push_url(&self, value: &Value, out: &mut String) -> Result<(), ConversionError> {
+        match value {
+            Value::Int(number) if self.fixed_digits == 0 => {
+                write!(out, "{number}").expect("writing to a string does not fail");
+            }
+            other => out.push_str(&self.to_url(other)?),
+        }
+        Ok(())
     }
 
     fn to_url(&self, value: &Value) -> Result<String, ConversionError> {

@@ -135,7 +135,7 @@ pub use error::{
 pub use map::{EndpointId, Map, MapOptions, QuerySorter};
 pub use methods::MethodSet;
 pub use pattern::{CompiledPattern, PatternEngine};
-pub use quote::{decode_path, quote_path};
+pub use quote::{decode_path, push_quoted_path, quote_path};
 pub use request::{Match, MatchRequest, Values};
 pub use rule::{BoundRule, RedirectFn, RedirectTo, Rule, RuleId};
 pub use unreachable::{Unreachable, UnreachableCause};

@@ -58,8 +58,17 @@ fn push_quoted(out: &mut String, bytes: &[u8], safe: &[bool; 256], plus: bool) {
 #[must_use]
 pub fn quote_path(text: &str) -> String {
     let mut out = String::new();
-    push_quoted(&mut out, text.as_bytes(), &PATH_SAFE, false);
+    push_quoted_path(&mut out, text);
     out
+}
+
+/// Writes what [`quote_path`] gives to the end of `out`.
+pub fn push_quoted_path(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| PATH_SAFE[usize::from(byte)]) {
+        out.push_str(text);
+    } else {
+        push_quoted(out, text.as_bytes(), &PATH_SAFE, false);
+    }
 }
 
 /// Percent-encodes a name or value of a query string; a space becomes `+`.
