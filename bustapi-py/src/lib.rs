@@ -62,7 +62,7 @@ mod _native {
     #[pymodule_export]
     use crate::request_class::{make_request_from_python, set_request_classes};
     #[pymodule_export]
-    use crate::routing::{MapAdapterBase, RuleMap};
+    use crate::routing::{MapAdapterBase, RuleMap, build_in_request};
     #[pymodule_export]
     use crate::server::{Listener, serve};
     #[pymodule_export]

@@ -255,19 +255,19 @@ impl<'a, 'py> Call<'a, 'py> {
         if method == Some(None) || url_scheme == Some(None) {
             return Ok(None);
         }
-        let (Some(place), Some(endpoint), Some(values)) = (
+        let (Some(place), Some(endpoint), Some(names)) = (
             self.place(),
             self.map.endpoint_name(given.endpoint)?,
-            read_values(given.values)?,
+            read_names(given.values)?,
         ) else {
             return Ok(None);
         };
-        let mut named: Vec<(&str, Value)> = Vec::with_capacity(values.len());
-        for (name, value) in &values {
-            let Ok(name) = name.to_str() else {
+        let mut named: Vec<(&str, Value)> = Vec::with_capacity(names.len());
+        for (name, value) in &names {
+            let (Ok(name), Some(value)) = (name.to_str(), build_value(value)) else {
                 return Ok(None);
             };
-            named.push((name, value.clone()));
+            named.push((name, value));
         }
         let build = Build {
             method: method.flatten(),
@@ -286,11 +286,10 @@ impl<'a, 'py> Call<'a, 'py> {
     }
 }
 
-type Values<'py> = Vec<(Bound<'py, PyString>, Value)>;
+type Values<'py> = Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>;
 
-/// The values of a plain dictionary; `None` for any other mapping, and for values that the
-/// router does not know.
-fn read_values<'py>(values: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Values<'py>>> {
+/// The names and values of a plain dictionary; `None` for any other mapping.
+fn read_names<'py>(values: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Values<'py>>> {
     let Some(values) = values else {
         return Ok(Some(Vec::new()));
     };
@@ -299,7 +298,7 @@ fn read_values<'py>(values: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Value
     };
     let mut read = Vec::with_capacity(values.len());
     for (name, value) in values {
-        let (Ok(name), Some(value)) = (name.cast_into::<PyString>(), build_value(&value)) else {
+        let Ok(name) = name.cast_into::<PyString>() else {
             return Ok(None);
         };
         read.push((name, value));

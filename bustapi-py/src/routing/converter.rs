@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bustapi_router::{
     CompiledPattern, ConversionError, Converter, ConverterArgs, PatternEngine, SharedError, Value,
-    builtin_converter, quote_path,
+    builtin_converter, push_quoted_path, quote_path,
 };
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -161,6 +161,15 @@ impl Converter for PythonConverter {
             let value = self.call(py, intern!(py, "to_python"), text)?;
             Ok(basic_value(&value).unwrap_or_else(|| object_value(&value)))
         })
+    }
+
+    fn push_url(&self, value: &Value, out: &mut String) -> Result<(), ConversionError> {
+        if self.own_to_url {
+            out.push_str(&self.to_url(value)?);
+        } else {
+            push_quoted_path(out, &value.to_text().map_err(ConversionError::Failed)?);
+        }
+        Ok(())
     }
 
     fn to_url(&self, value: &Value) -> Result<String, ConversionError> {

@@ -23,6 +23,8 @@ mod map;
 mod object;
 mod reading;
 mod references;
+mod url_for;
 
 pub(crate) use adapter::MapAdapterBase;
 pub(crate) use map::{RuleMap, SharedMap, Snapshot};
+pub(crate) use url_for::build_in_request;

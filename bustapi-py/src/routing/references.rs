@@ -18,6 +18,7 @@ pub(crate) struct References {
     pub(crate) bad_host: Py<PyAny>,
     pub(crate) request_redirect: Py<PyAny>,
     pub(crate) websocket_mismatch: Py<PyAny>,
+    pub(crate) build_error: Py<PyAny>,
     pub(crate) urljoin: Py<PyAny>,
     /// Werkzeug's `MapAdapter.match` and `MapAdapter.build`.
     pub(crate) foreign_match: Py<PyAny>,
@@ -82,6 +83,7 @@ impl References {
             bad_host: of(&exceptions, "BadHost")?,
             request_redirect: of(&routing, "RequestRedirect")?,
             websocket_mismatch: of(&routing, "WebsocketMismatch")?,
+            build_error: of(&routing, "BuildError")?,
             urljoin: of(&py.import("urllib.parse")?, "urljoin")?,
             foreign_match: of(&own, "_foreign_match")?,
             foreign_build: of(&own, "_foreign_build")?,
