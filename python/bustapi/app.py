@@ -30,6 +30,7 @@ from .globals import request_ctx as request_ctx
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
 from .helpers import send_from_directory as send_from_directory
 from .resources import open_file, open_readable, send_file_max_age, send_static
+from .routing import build_in_request
 from .sansio.app import App
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import appcontext_tearing_down as appcontext_tearing_down
@@ -306,6 +307,13 @@ class Flask(App):
         req_ctx = _cv_request.get(None)
 
         if req_ctx is not None:
+            # Most URLs are no matter of the application's; see `routing.build_in_request`.
+            if _anchor is None and req_ctx.app is self:
+                url = build_in_request(req_ctx, endpoint, values, _method, _scheme, _external)
+
+                if url is not None:
+                    return url
+
             url_adapter = req_ctx.url_adapter
 
             if endpoint[:1] == ".":

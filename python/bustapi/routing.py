@@ -41,6 +41,7 @@ from werkzeug.routing import parse_converter_args as parse_converter_args
 from werkzeug.wsgi import get_host
 
 from ._native import MapAdapterBase, RuleMap
+from ._native import build_in_request as build_in_request
 
 if t.TYPE_CHECKING:
     import typing_extensions as te
