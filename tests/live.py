@@ -59,7 +59,9 @@ class LiveServer:
     def __init__(
         self, command: list[str], folder: Path, variables: dict[str, str] | None = None
     ) -> None:
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})}
+        # What other tests set for applications in their own process is not for this one.
+        own = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
+        environment = {**own, "PYTHONUNBUFFERED": "1", **(variables or {})}
         environment.setdefault("PYTHONPATH", PACKAGE)
         self.process = subprocess.Popen(
             command,

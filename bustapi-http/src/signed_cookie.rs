@@ -71,14 +71,30 @@ impl TimestampSigner {
     /// ```
     #[must_use]
     pub fn sign(&self, payload: &[u8], now: u64) -> String {
+        self.sign_compressed_by(payload, now, compress)
+    }
+
+    /// As [`sign`](Self::sign), with another implementation of zlib: `compress` gives the
+    /// compressed form of a payload, or `None` to leave it as it is. Implementations differ in
+    /// the bytes they choose, and all can be read by each.
+    #[must_use]
+    pub fn sign_compressed_by(
+        &self,
+        payload: &[u8],
+        now: u64,
+        compress: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+    ) -> String {
+        let compressed = if payload.len() > OVERHEAD {
+            // The dot that marks it must be gained as well.
+            compress(payload).filter(|compressed| compressed.len() < payload.len() - 1)
+        } else {
+            None
+        };
         let mut signed = String::with_capacity(payload.len() * 4 / 3 + 48);
-        match compress(payload) {
-            Some(compressed) => {
-                signed.push('.');
-                URL_SAFE_NO_PAD.encode_string(compressed, &mut signed);
-            }
-            None => URL_SAFE_NO_PAD.encode_string(payload, &mut signed),
+        if compressed.is_some() {
+            signed.push('.');
         }
+        URL_SAFE_NO_PAD.encode_string(compressed.as_deref().unwrap_or(payload), &mut signed);
         signed.push('.');
         let moment = now.to_be_bytes();
         let zeros = moment.iter().take_while(|byte| **byte == 0).count();
@@ -142,17 +158,13 @@ fn big_endian(bytes: &[u8]) -> Option<u64> {
     )
 }
 
-/// The compressed payload, if it saves more than the dot that marks it costs.
+/// zlib's header, checksum and block take this many bytes; nothing shorter can gain.
+const OVERHEAD: usize = 12;
+
 fn compress(payload: &[u8]) -> Option<Vec<u8>> {
-    /// zlib's header, checksum and block take this much; nothing shorter can gain.
-    const OVERHEAD: usize = 12;
-    if payload.len() <= OVERHEAD {
-        return None;
-    }
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(payload).ok()?;
-    let compressed = encoder.finish().ok()?;
-    (compressed.len() < payload.len() - 1).then_some(compressed)
+    encoder.finish().ok()
 }
 
 fn decompress(compressed: &[u8]) -> Option<Vec<u8>> {

@@ -52,9 +52,26 @@ impl SessionSigner {
     }
 
     /// The cookie of a session, signed at `now`; `None` for values that are not plain.
-    fn dumps(&self, session: &Bound<'_, PyDict>, now: u64) -> Option<String> {
+    fn dumps(&self, session: &Bound<'_, PyDict>, now: u64) -> PyResult<Option<String>> {
         let mut payload = String::with_capacity(64);
-        json::dumps_untagged(session, &mut payload)?;
-        Some(self.signer.sign(payload.as_bytes(), now))
+        if json::dumps_untagged(session, &mut payload).is_none() {
+            return Ok(None);
+        }
+        // With Python's own zlib, so that the cookie is the very one that Flask would set.
+        let mut failure = None;
+        let cookie = self
+            .signer
+            .sign_compressed_by(payload.as_bytes(), now, |payload| {
+                compress(session.py(), payload)
+                    .map_err(|error| failure = Some(error))
+                    .ok()
+            });
+        failure.map_or(Ok(Some(cookie)), Err)
     }
+}
+
+fn compress(py: Python<'_>, payload: &[u8]) -> PyResult<Vec<u8>> {
+    py.import(intern!(py, "zlib"))?
+        .call_method1(intern!(py, "compress"), (PyBytes::new(py, payload),))?
+        .extract()
 }
