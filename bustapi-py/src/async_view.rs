@@ -31,7 +31,7 @@ use crate::call::{Call, Calls, Job};
 use crate::context_variable::Entered;
 use crate::error;
 use crate::reply::Reply;
-use crate::view::{Begun, Failure, Suspended, report};
+use crate::view::{Begun, Failure, Suspended, View, report};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No code that can panic runs under these locks, so poison means nothing.
@@ -39,6 +39,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What waits to be begun, or to be cancelled, by the loop.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large kind, and a box each would cost an allocation"
+)]
 enum Order {
     Begin(Call),
     Cancel(Py<PyAny>),
@@ -347,7 +351,7 @@ impl Completion {
             return;
         };
         match task.call_method0(intern!(py, "result")) {
-            Ok(value) if driver.calls.view.may_finish_on_loop(py, &suspended) => {
+            Ok(value) if View::may_finish_on_loop(py, &suspended) => {
                 let answered = driver.calls.view.finish(py, &suspended, Ok(value));
                 driver.answer(py, responder, report(py, answered));
             }

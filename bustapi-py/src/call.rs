@@ -15,6 +15,10 @@ use crate::routing::{SharedMap, Snapshot};
 use crate::view::{Arrived, View, report};
 
 /// What runs on the IO thread or the pool.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large kind, and a box each would cost an allocation"
+)]
 pub(crate) enum Job {
     Call(Call),
     Resume(Box<Resumption>),

@@ -46,6 +46,7 @@ fn werkzeug_exception(py: Python<'_>, name: &str) -> PyErr {
 
 /// Reports an exception that nothing in Python handled, through `sys.unraisablehook`'s
 /// sibling for tracebacks: it is printed to standard error.
+#[expect(clippy::needless_pass_by_value, reason = "an error is reported once")]
 pub(crate) fn report(py: Python<'_>, error: PyErr) {
     error.print(py);
 }

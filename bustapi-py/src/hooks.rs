@@ -99,7 +99,7 @@ pub(crate) fn after<'py>(
     plan: &Plan,
     app: &Bound<'py, PyAny>,
     scopes: &Scopes<'py>,
-    of_this_request: Option<Bound<'py, PyList>>,
+    of_this_request: Option<&Bound<'py, PyList>>,
     mut response: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = app.py();
@@ -108,7 +108,7 @@ pub(crate) fn after<'py>(
         plan.functions
             .call(app, plan.own_ensure_sync, &function, &args, None)
     };
-    for function in of_this_request.iter().flatten() {
+    for function in of_this_request.into_iter().flatten() {
         response = call(function, response)?;
     }
     let hooks = plan.after.bind(py);

@@ -148,7 +148,7 @@ impl StartResponse {
         exc_info: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut started = slf.get().lock();
-        if started.head.is_some() && exc_info.is_none_or(|info| info.is_none()) {
+        if started.head.is_some() && exc_info.is_none_or(PyAnyMethods::is_none) {
             return Err(PyAssertionError::new_err(
                 "start_response was called twice without exc_info",
             ));

@@ -20,6 +20,10 @@ pub(crate) struct SessionSigner {
 
 #[pymethods]
 impl SessionSigner {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "arguments of constructors are owned"
+    )]
     /// A signer with a secret key, which also accepts signatures made with older ones.
     #[new]
     fn new(key: PyBackedBytes, older_keys: Vec<PyBackedBytes>, salt: PyBackedBytes) -> Self {

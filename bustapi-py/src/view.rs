@@ -117,7 +117,7 @@ impl View {
         }
         if let Some((snapshot, found)) = &arrived.found {
             let name = snapshot.endpoint(py, found.rule);
-            endpoint.set_coroutine(self.is_coroutine(&plan, &name)?);
+            endpoint.set_coroutine(Self::is_coroutine(&plan, &name)?);
         }
         let road = self.road(&plan, raw, None)?;
         let answered = road
@@ -132,7 +132,7 @@ impl View {
         let is_coroutine = match &arrived.found {
             Some((snapshot, found)) => self.current_plan(py).and_then(|plan| {
                 let name = snapshot.endpoint(py, found.rule);
-                Ok(!plan.wsgi && self.is_coroutine(&plan, &name)?)
+                Ok(!plan.wsgi && Self::is_coroutine(&plan, &name)?)
             }),
             None => Ok(false),
         };
@@ -140,7 +140,7 @@ impl View {
     }
 
     /// Whether the event loop may run the endpoint's view.
-    fn is_coroutine(&self, plan: &Plan, endpoint: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn is_coroutine(plan: &Plan, endpoint: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = endpoint.py();
         match plan.view_functions.bind(py).get_item(endpoint)? {
             Some(view) if plan.functions.kind(&view)? == Kind::Coroutine => plan.runs_on_loop(py),
@@ -215,7 +215,7 @@ impl View {
     }
 
     /// Whether no step after the view may wait.
-    pub(crate) fn may_finish_on_loop(&self, py: Python<'_>, suspended: &Suspended) -> bool {
+    pub(crate) fn may_finish_on_loop(py: Python<'_>, suspended: &Suspended) -> bool {
         let context = suspended.context.bind(py);
         RequestContextBase::after_request_functions_of(context).is_none()
             && suspended.plan.runs_on_loop(py).unwrap_or(false)
@@ -548,7 +548,7 @@ impl<'py> Road<'_, 'py> {
             self.app
                 .call_method1(intern!(py, "process_response"), (response,))?
         } else {
-            let response = hooks::after(plan, &self.app, scopes, after_this, response)?;
+            let response = hooks::after(plan, &self.app, scopes, after_this.as_ref(), response)?;
             if keeps_session {
                 self.save_session(&response)?;
             }

@@ -53,7 +53,7 @@ fn text_in<'a, 'py: 'a>(py: Python<'py>, slot: &'a Slot, default: &'static str) 
     }
 }
 
-impl<'a, 'py> Call<'a, 'py> {
+impl<'py> Call<'_, 'py> {
     /// Runs `work`, which gives `None` where Werkzeug's implementation has to answer. If `calls`
     /// says that it may run code of the program, it has copies of the adapter's attributes.
     pub(crate) fn with<T>(
@@ -262,19 +262,19 @@ impl<'a, 'py> Call<'a, 'py> {
         ) else {
             return Ok(None);
         };
-        let mut named: Vec<(&str, Value)> = Vec::with_capacity(names.len());
+        let mut arguments: Vec<(&str, Value)> = Vec::with_capacity(names.len());
         for (name, value) in &names {
             let (Ok(name), Some(value)) = (name.to_str(), build_value(value)) else {
                 return Ok(None);
             };
-            named.push((name, value));
+            arguments.push((name, value));
         }
         let build = Build {
             method: method.flatten(),
             force_external: given.force_external,
             append_unknown: given.append_unknown,
             url_scheme: url_scheme.flatten(),
-            ..Build::new(endpoint.to_str()?, &named)
+            ..Build::new(endpoint.to_str()?, &arguments)
         };
         match self.snapshot.map.try_build(&place, &build) {
             Ok(url) => Ok(url),

@@ -407,7 +407,7 @@ impl RuleMap {
 
     /// Binds the map to the request of a WSGI environment, or of a request object.
     ///
-    /// :param server_name: name of the server, with the port unless it is the scheme's own;
+    /// :param `server_name`: name of the server, with the port unless it is the scheme's own;
     ///     the rest of the request's host becomes the subdomain. The request's own host if
     ///     `None`.
     /// :param subdomain: takes the place of the one found so.
