@@ -164,7 +164,7 @@ def test_adding_many_rules_takes_linear_time():
         return time.thread_time() - start
 
     seconds(100)
-    assert seconds(10_000) < 30 * seconds(1_000)
+    assert seconds(10_000) < 60 * seconds(1_000)
 
 
 def test_a_rule_belongs_to_one_map(url_map):
