@@ -181,7 +181,7 @@ impl MapAdapterBase {
         }
     }
 
-    /// Whether the scheme is one of WebSockets.
+    /// Whether the scheme is one of `WebSocket`s.
     pub(crate) fn scheme_is_websocket(&self, py: Python<'_>) -> bool {
         self.url_scheme.as_ref().is_some_and(|scheme| {
             let scheme = scheme.bind(py).cast::<PyString>();

@@ -9,9 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::adapter::{MapAdapterBase, Slot};
-use super::map::{RuleMap, Snapshot};
+use super::map::RuleMap;
 use super::object::{build_value, exception};
 use super::references::References;
+use super::snapshot::Snapshot;
 
 /// The arguments of `MapAdapter.match`.
 pub(crate) struct MatchArguments<'a, 'py> {
@@ -255,26 +256,26 @@ impl<'py> Call<'_, 'py> {
         if method == Some(None) || url_scheme == Some(None) {
             return Ok(None);
         }
-        let (Some(place), Some(endpoint), Some(names)) = (
+        let (Some(place), Some(endpoint), Some(given_values)) = (
             self.place(),
             self.map.endpoint_name(given.endpoint)?,
             read_names(given.values)?,
         ) else {
             return Ok(None);
         };
-        let mut arguments: Vec<(&str, Value)> = Vec::with_capacity(names.len());
-        for (name, value) in &names {
+        let mut named: Vec<(&str, Value)> = Vec::with_capacity(given_values.len());
+        for (name, value) in &given_values {
             let (Ok(name), Some(value)) = (name.to_str(), build_value(value)) else {
                 return Ok(None);
             };
-            arguments.push((name, value));
+            named.push((name, value));
         }
         let build = Build {
             method: method.flatten(),
             force_external: given.force_external,
             append_unknown: given.append_unknown,
             url_scheme: url_scheme.flatten(),
-            ..Build::new(endpoint.to_str()?, &arguments)
+            ..Build::new(endpoint.to_str()?, &named)
         };
         match self.snapshot.map.try_build(&place, &build) {
             Ok(url) => Ok(url),

@@ -23,8 +23,10 @@ mod map;
 mod object;
 mod reading;
 mod references;
+mod snapshot;
 mod url_for;
 
 pub(crate) use adapter::MapAdapterBase;
-pub(crate) use map::{RuleMap, SharedMap, Snapshot};
+pub(crate) use map::RuleMap;
+pub(crate) use snapshot::{SharedMap, Snapshot};
 pub(crate) use url_for::build_in_request;

@@ -28,9 +28,15 @@ pub(crate) struct RuleEntry {
     pub(crate) calls_python: bool,
 }
 
-/// A rule of the router that is not yet in a map.
+/// A rule of the router that is not yet in a map, and what its entry will hold.
 pub(crate) struct Reading {
     pub(crate) rule: Rule,
+    pub(crate) rest: Rest,
+}
+
+/// What of a Python rule the router does not know.
+#[derive(Default)]
+pub(crate) struct Rest {
     redirect: Option<Py<PyAny>>,
     held: Vec<Arc<PythonObject>>,
     calls_python: bool,
@@ -68,14 +74,15 @@ pub(crate) fn read(rule: &Bound<'_, PyAny>, endpoint: &str) -> PyResult<Reading>
         native = native.method_set(read_methods(&methods)?);
     }
 
-    let mut reading = Reading {
-        rule: native,
-        redirect: None,
-        held: Vec::new(),
-        calls_python: false,
-    };
-    reading.read_defaults(&rule.getattr(intern!(py, "defaults"))?)?;
-    reading.read_redirect(&rule.getattr(intern!(py, "redirect_to"))?)?;
+    let mut rest = Rest::default();
+    native = rest.read_defaults(native, &rule.getattr(intern!(py, "defaults"))?)?;
+    let target = rule.getattr(intern!(py, "redirect_to"))?;
+    if let Ok(url) = target.cast::<PyString>() {
+        native = native.redirect_to(url.to_str()?);
+    } else if !target.is_none() {
+        rest.redirect = Some(target.unbind());
+        rest.calls_python = true;
+    }
     let converters = rule
         .getattr(intern!(py, "_converters"))?
         .cast_into::<PyDict>()?;
@@ -85,11 +92,11 @@ pub(crate) fn read(rule: &Bound<'_, PyAny>, endpoint: &str) -> PyResult<Reading>
     for (name, object) in &converters {
         let name = name.cast_into::<PyString>()?;
         let translated = translate(&object)?;
-        reading.rule = reading.rule.converter(name.to_str()?, translated.converter);
-        reading.held.extend(translated.held);
-        reading.calls_python |= translated.calls_python;
+        native = native.converter(name.to_str()?, translated.converter);
+        rest.held.extend(translated.held);
+        rest.calls_python |= translated.calls_python;
     }
-    Ok(reading)
+    Ok(Reading { rule: native, rest })
 }
 
 /// How many variables the rule string has, each time counted.
@@ -115,34 +122,22 @@ fn read_methods(methods: &Bound<'_, PyAny>) -> PyResult<MethodSet> {
     Ok(set)
 }
 
-impl Reading {
-    fn read_defaults(&mut self, defaults: &Bound<'_, PyAny>) -> PyResult<()> {
+impl Rest {
+    fn read_defaults(&mut self, mut native: Rule, defaults: &Bound<'_, PyAny>) -> PyResult<Rule> {
         if !defaults.is_truthy()? {
-            return Ok(());
+            return Ok(native);
         }
         let items = defaults.call_method0(intern!(defaults.py(), "items"))?;
         for item in items.try_iter()? {
             let (name, default): (Bound<'_, PyString>, Bound<'_, PyAny>) = item?.extract()?;
-            let value = if let Some(value) = basic_value(&default) {
-                value
-            } else {
+            let value = basic_value(&default).unwrap_or_else(|| {
                 let object = PythonObject::new(&default);
                 self.held.push(Arc::clone(&object));
                 Value::Object(object)
-            };
-            self.rule = self.rule.clone().default(name.to_str()?, value);
+            });
+            native = native.default(name.to_str()?, value);
         }
-        Ok(())
-    }
-
-    fn read_redirect(&mut self, target: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Ok(url) = target.cast::<PyString>() {
-            self.rule = self.rule.clone().redirect_to(url.to_str()?);
-        } else if !target.is_none() {
-            self.redirect = Some(target.clone().unbind());
-            self.calls_python = true;
-        }
-        Ok(())
+        Ok(native)
     }
 
     /// The entry for `rule`, now that the map has made `bound` of it.
@@ -150,13 +145,7 @@ impl Reading {
     /// # Errors
     ///
     /// Where an attribute that was there is no more.
-    pub(crate) fn entry(
-        redirect: Option<Py<PyAny>>,
-        held: Vec<Arc<PythonObject>>,
-        calls_python: bool,
-        rule: &Bound<'_, PyAny>,
-        bound: &BoundRule,
-    ) -> PyResult<RuleEntry> {
+    pub(crate) fn entry(self, rule: &Bound<'_, PyAny>, bound: &BoundRule) -> PyResult<RuleEntry> {
         let py = rule.py();
         let defaults = rule.getattr(intern!(py, "defaults"))?;
         let has_defaults = !bound.defaults().is_empty();
@@ -179,15 +168,9 @@ impl Reading {
                 .collect::<PyResult<_>>()?,
             endpoint: rule.getattr(intern!(py, "endpoint"))?.unbind(),
             rule: rule.clone().unbind(),
-            redirect,
-            held,
-            calls_python,
+            redirect: self.redirect,
+            held: self.held,
+            calls_python: self.calls_python,
         })
-    }
-
-    /// Parts with the rule for the map.
-    #[expect(clippy::type_complexity, reason = "taken apart at once")]
-    pub(crate) fn split(self) -> (Rule, (Option<Py<PyAny>>, Vec<Arc<PythonObject>>, bool)) {
-        (self.rule, (self.redirect, self.held, self.calls_python))
     }
 }

@@ -12,8 +12,11 @@ use super::call::{BuildArguments, Call};
 use super::references::References;
 use crate::plan::version_of;
 
-/// The methods of applications that have a say in URLs.
-const METHODS: [&str; 2] = ["url_for", "inject_url_defaults"];
+/// The methods of applications that have a say in URLs, and the modules they are written in.
+const METHODS: [(&str, &str); 2] = [
+    ("url_for", "bustapi.app"),
+    ("inject_url_defaults", "bustapi.sansio.app"),
+];
 
 /// The class of applications seen last, as it was then: its address, the version that CPython
 /// gave its attributes, and whether it has the package's own methods.
@@ -27,14 +30,24 @@ fn is_plain_class(class: &Bound<'_, PyType>) -> PyResult<bool> {
     if key == (address, version) && version != 0 {
         return Ok(plain);
     }
-    let own = class.py().import("bustapi.app")?.getattr("Flask")?;
     let mut plain = true;
-    for name in METHODS {
-        plain &= class.getattr(name)?.is(&own.getattr(name)?);
+    for (name, module) in METHODS {
+        plain &= is_written_in(&class.getattr(name)?, module)?;
     }
     // Looking the methods up gives the class a version, if it had none.
     *lock() = (key.0, version_of(class), plain);
     Ok(plain)
+}
+
+/// Whether a function's code is from this module. A patch may carry the name of what it takes the
+/// place of, but not its code.
+fn is_written_in(function: &Bound<'_, PyAny>, module: &str) -> PyResult<bool> {
+    let py = function.py();
+    let Some(code) = function.getattr_opt(intern!(py, "__code__"))? else {
+        return Ok(false);
+    };
+    let file = py.import(module)?.getattr(intern!(py, "__file__"))?;
+    code.getattr(intern!(py, "co_filename"))?.eq(file)
 }
 
 /// Whether nothing of the application or its blueprints changes URLs or their values.
