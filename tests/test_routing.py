@@ -164,7 +164,7 @@ def test_adding_many_rules_takes_linear_time():
         return time.thread_time() - start
 
     seconds(100)
-    assert seconds(10_000) < 60 * seconds(1_000)
+    assert seconds(10_000) < 30 * seconds(1_000)
 
 
 def test_a_rule_belongs_to_one_map(url_map):
@@ -720,3 +720,79 @@ def test_extensions_add_plain_rules_to_an_application(app):
     app.url_map.add(werkzeug.routing.Rule("/w/<int:x>", endpoint="e", methods=["GET"]))
     assert app.test_client().get("/w/3").text == "3"
     assert app.test_client().post("/w/3").status_code == 405
+
+
+# -- url_for ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def linked_app(app):
+    app.add_url_rule("/items/<int:id>", "item", lambda id: str(id))
+    app.add_url_rule("/<lang>/page", "page", lambda lang: lang)
+    return app
+
+
+def test_url_for_is_the_applications_if_that_is_overridden(linked_app, monkeypatch):
+    class Own(bustapi.Flask):
+        def url_for(self, endpoint, **values):
+            return "mine:" + super().url_for(endpoint, **values)
+
+    app = Own(__name__)
+    app.add_url_rule("/a", "a", lambda: "")
+    with app.test_request_context():
+        assert bustapi.url_for("a") == app.url_for("a") == "mine:/a"
+    with linked_app.test_request_context():
+        assert bustapi.url_for("item", id=1) == "/items/1"
+        monkeypatch.setattr(linked_app, "url_for", lambda endpoint, **values: "patched")
+        assert bustapi.url_for("item", id=1) == "patched"
+
+
+def test_url_for_follows_a_patched_class(linked_app, monkeypatch):
+    with linked_app.test_request_context():
+        assert bustapi.url_for("item", id=1) == "/items/1"
+        monkeypatch.setattr(bustapi.Flask, "url_for", lambda self, endpoint, **values: "patched")
+        assert bustapi.url_for("item", id=1) == "patched"
+        monkeypatch.undo()
+        assert bustapi.url_for("item", id=1) == "/items/1"
+
+        def inject(self, endpoint, values):
+            values["q"] = 2
+
+        monkeypatch.setattr(type(linked_app), "inject_url_defaults", inject)
+        assert bustapi.url_for("item", id=1) == "/items/1?q=2"
+
+
+def test_url_for_has_url_defaults_as_soon_as_there_are_any(linked_app):
+    with linked_app.test_request_context():
+        assert bustapi.url_for("page", lang="de") == "/de/page"
+    linked_app.url_defaults(lambda endpoint, values: values.setdefault("lang", "fr"))
+    with linked_app.test_request_context():
+        assert bustapi.url_for("page") == linked_app.url_for("page") == "/fr/page"
+
+
+def test_url_for_asks_build_error_handlers(linked_app):
+    class Refusing(BaseConverter):
+        def to_url(self, value):
+            raise BuildError("e", {}, None)
+
+    linked_app.url_map.converters["refusing"] = Refusing
+    linked_app.add_url_rule("/<refusing:x>", "refused", lambda x: "")
+    linked_app.url_build_error_handlers.append(lambda error, endpoint, values: f"no {endpoint}")
+    with linked_app.test_request_context():
+        assert bustapi.url_for("nowhere") == "no nowhere"
+        assert bustapi.url_for("refused", x=1) == "no refused"
+        with pytest.raises(ValueError, match="invalid literal"):
+            bustapi.url_for("item", id="x")
+
+
+def test_url_for_in_a_request(linked_app):
+    with linked_app.test_request_context("/", base_url="https://h.test/app"):
+        assert bustapi.url_for("item", id=1) == "/app/items/1"
+        assert bustapi.url_for("item", id=1, _external=True) == "https://h.test/app/items/1"
+        assert bustapi.url_for("item", id=1, _scheme="http") == "http://h.test/app/items/1"
+        assert bustapi.url_for("item", id=1, _anchor="a b") == "/app/items/1#a%20b"
+        assert bustapi.url_for("item", id=1, _method="GET", q=["a", "b"]) == "/app/items/1?q=a&q=b"
+        with pytest.raises(ValueError, match="_scheme"):
+            bustapi.url_for("item", id=1, _scheme="http", _external=False)
+        with pytest.raises(BuildError):
+            bustapi.url_for("item", id=1, _method="DELETE")

@@ -34,6 +34,7 @@ __all__ = [
     "RuleMap",
     "SessionSigner",
     "StartResponse",
+    "build_in_request",
     "dump_json",
     "load_json",
     "make_proxy",
@@ -321,3 +322,23 @@ class RuleMap(_WerkzeugMap):
         path_info: str | None = None,
         query_args: Mapping[str, Any] | str | None = None,
     ) -> MapAdapter: ...
+    def bind_to_environ(
+        self,
+        environ: WSGIEnvironment | _WerkzeugRequest,
+        server_name: str | None = None,
+        subdomain: str | None = None,
+    ) -> MapAdapter: ...
+
+def build_in_request(
+    context: RequestContext,
+    endpoint: str,
+    values: dict[str, Any],
+    method: str | None,
+    scheme: str | None,
+    external: bool | None,
+    /,
+) -> str | None:
+    """Build the URL of an endpoint in a request.
+
+    :return: ``None`` where the application's ``url_for`` has to.
+    """
