@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import inspect
 import io
+import json
 import random
 import struct
 import warnings
@@ -20,6 +22,7 @@ from bustapi import Request, request
 from bustapi._native import RawRequest, make_request
 from bustapi.exceptions import DebugFilesKeyError
 from bustapi.json.provider import DefaultJSONProvider
+from live import LiveServer, bustapi_command
 
 # Werkzeug leaves files of forms that turn out to be malformed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
@@ -839,3 +842,113 @@ def test_signatures_are_werkzeugs():
         expected = inspect.signature(getattr(WerkzeugRequest, name)).parameters.values()
         actual = inspect.signature(getattr(Request, name)).parameters.values()
         assert [(p.name, p.default) for p in actual] == [(p.name, p.default) for p in expected]
+
+
+# --- over a socket
+
+SERVED = """
+import hashlib
+from bustapi import Flask, request
+
+app = Flask(__name__)
+
+@app.post("/json")
+def json():
+    return type(request.get_json()).__name__
+
+@app.post("/upload")
+def upload():
+    file = request.files["f"]
+    rolled = file.stream._rolled
+    return {
+        "name": file.filename,
+        "type": file.content_type,
+        "digest": hashlib.sha256(file.read()).hexdigest(),
+        "rolled": rolled,
+        "fields": request.form.to_dict(flat=False),
+    }
+
+@app.post("/stream")
+def stream():
+    if "data" in request.args:
+        return request.get_data()
+
+    first = request.stream.read(3)
+    return first + b"|" + request.get_data()
+
+@app.post("/limited")
+def limited():
+    request.max_content_length = 10
+    return {"form": request.form.to_dict(), "data": request.get_data(as_text=True)}
+"""
+
+
+def chunked(body, size):
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "served.py").write_text(SERVED)
+    server = LiveServer(bustapi_command(), folder).wait_until_running()
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("size", [None, 1000, 70_000, 10**7])
+@pytest.mark.parametrize("length", [10, 3_000_000])
+def test_uploads_over_a_socket(served, size, length):
+    content = random.Random(length).randbytes(length)
+    values = MultiDict([("a", "1"), ("f", upload(content, "ü.bin")), ("a", "é")])
+    body = encode_multipart(values, "xyz")[1]
+    headers = [("Content-Type", "multipart/form-data; boundary=xyz")]
+
+    if size is not None:
+        headers.append(("Transfer-Encoding", "chunked"))
+        body = chunked(body, size)
+
+    answer = served.request("POST", "/upload", body, headers)
+    assert answer.status == 200
+    assert json.loads(answer.body) == {
+        "name": "ü.bin",
+        "type": "application/octet-stream",
+        "digest": hashlib.sha256(content).hexdigest(),
+        "rolled": length > 500 * 1024,
+        "fields": {"a": ["1", "é"]},
+    }
+
+
+@pytest.mark.parametrize("target", ["/stream", "/stream?data"])
+@pytest.mark.parametrize("length", [0, 5, 300_000])
+@pytest.mark.parametrize("size", [None, 7, 100_000])
+def test_bodies_over_a_socket(served, target, length, size):
+    content = bytes(range(256)) * (length // 256) + bytes(length % 256)
+    headers = [("Transfer-Encoding", "chunked")] if size else []
+    body = chunked(content, size) if size else content
+    answer = served.request("POST", target, body, headers)
+    expected = content if "data" in target else content[:3] + b"|" + content[3:]
+    assert answer.body == expected
+
+
+def test_limits_over_a_socket(served):
+    form = ("Content-Type", "application/x-www-form-urlencoded")
+    assert served.request("POST", "/limited", b"a=1", [form]).status == 200
+    assert served.request("POST", "/limited", b"a=1&b=234", [form]).status == 200
+    assert served.request("POST", "/limited", b"a=1&b=23456", [form]).status == 413
+
+
+def test_json_that_is_nested_too_deeply(served):
+    kind = ("Content-Type", "application/json")
+
+    # More than once: the first calls of a view are made on other threads than the later ones.
+    for _ in range(10):
+        for depth, status in ((300, 200), (100_000, 500)):
+            for body in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
+                assert served.request("POST", "/json", body, [kind]).status == status
+
+    assert served.request("POST", "/json", b"[" * 100_000, [kind]).status == 500
+    assert served.request("POST", "/json", b"[", [kind]).status == 400
+    assert served.request("POST", "/json", b"\xff", [kind]).status == 400
+    assert served.request("POST", "/json", b"{}", [kind]).body == b"dict"
