@@ -98,10 +98,9 @@ class Request(RequestBase, WerkzeugRequest):
     #: Whether reading the body is refused.
     shallow = False
 
-    # The body, once it was read and kept.
-    _cached_data: bytes | None = None
-
     if not t.TYPE_CHECKING:  # to type checkers these are the base class's attributes
+        # The body, once it was read and kept.
+        _cached_data = None
         method = RequestAttribute()
         scheme = RequestAttribute()
         server = RequestAttribute()
