@@ -41,6 +41,16 @@ class Answer(NamedTuple):
         return json.loads(self.text)
 
 
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows 308 too, which urllib does from Python 3.11 on."""
+
+    http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        same = 307 if code == 308 else code
+        return super().redirect_request(req, fp, same, msg, headers, newurl)
+
+
 class Browser:
     """Keeps cookies, follows redirects, and takes the hidden token from forms."""
 
@@ -48,6 +58,7 @@ class Browser:
         self.address = address
         self.opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),
+            Redirects(),
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
         )
 
