@@ -23,7 +23,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
 
 .PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-fuzz lint-python types types-native deps \
         test-rust test-python test-python-fast conformance conformance-short differential \
-        bench bench-server bench-peers fuzz fuzz-build load docs docs-rust docs-guide \
+        bench bench-routing bench-server bench-peers fuzz fuzz-build load docs docs-rust docs-guide \
         ci msrv wheel clean help
 
 help:
@@ -136,6 +136,10 @@ docs-guide: setup
 # ------------------------------------------------------------------ measuring
 bench: $(VENV)/.created
 	cargo bench --locked --package bustapi-benches
+
+# URL maps beside Werkzeug's, from Python.
+bench-routing: setup
+	$(PY) benches/routing.py
 
 bench-server: setup
 	$(PY) benches/load/server.py
