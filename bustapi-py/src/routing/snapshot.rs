@@ -30,7 +30,8 @@ use super::reading::{Reading, RuleEntry, read};
 pub(crate) struct Snapshot {
     /// The rules.
     pub(crate) map: Map,
-    /// Whether matching may call Python; it attaches by itself where it does.
+    /// Whether matching may call code of the program; it attaches by itself where it does, and
+    /// also for expressions that only Python's `re` knows.
     pub(crate) calls_python: bool,
     /// Whether only Werkzeug's implementation gives the right answers, by the adapter's
     /// methods. The rules are then not complete.
