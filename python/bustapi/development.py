@@ -30,7 +30,11 @@ WERKZEUG_OPTIONS = frozenset(
     {"ssl_context", "request_handler", "static_files", "passthrough_errors"}
 )
 # Why an address cannot be listened on; other errors of the system are not the user's.
-_ADDRESS_ERRORS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
+_ADDRESS_ERRORS = frozenset(
+    {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.ENOENT, errno.ENOTDIR}
+)
+#: A port is 16 bits wide.
+_MAX_PORT = 65_535
 
 
 def serve_app(
@@ -91,6 +95,10 @@ def _serve_natively(
         threads = 1
 
     unix_socket = host.removeprefix("unix://") if host.startswith("unix://") else None
+
+    if unix_socket is None and not 0 <= port <= _MAX_PORT:
+        _end(f"the port must be 0 to {_MAX_PORT}, not {port}")
+
     wsgi_app = app.wsgi_app
 
     if use_debugger:
@@ -109,19 +117,26 @@ def _serve_natively(
             **{name: value for name, value in options.items() if value is not None},
         )
     except OSError as error:
+        if error.errno is None:
+            # The server's own words, for a name that cannot be resolved.
+            _end(str(error))
+
         if error.errno not in _ADDRESS_ERRORS:
             raise
 
         where = unix_socket or f"{host}:{port}"
-        reason = os.strerror(error.errno)
-        click.secho(f"Error: cannot listen on {where}: {reason}.", fg="red", err=True)
-        sys.exit(1)
+        _end(f"cannot listen on {where}: {os.strerror(error.errno)}")
     finally:
         if use_debugger:
             # Not left in an instance, where it would hide the method and keep the app alive.
             del app.wsgi_app
             if app.wsgi_app != wsgi_app:
                 app.wsgi_app = wsgi_app  # type: ignore[method-assign]
+
+
+def _end(reason: str) -> t.NoReturn:
+    click.secho(f"Error: {reason}.", fg="red", err=True)
+    sys.exit(1)
 
 
 def _debugged(wsgi_app: t.Any, host: str, use_evalex: bool) -> DebuggedApplication:
