@@ -23,15 +23,17 @@ use std::task::{Poll, Waker};
 use bustapi_core::Responder;
 use bustapi_core::executor::{Executor, Habit, Place};
 use bustapi_http::Response;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use crate::call::{Call, Calls, Job};
 use crate::context_variable::Entered;
 use crate::error;
 use crate::reply::Reply;
 use crate::view::{Begun, Failure, Suspended, View, report};
+use crate::view_coroutine::ViewCoroutine;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No code that can panic runs under these locks, so poison means nothing.
@@ -116,6 +118,8 @@ pub(crate) struct LoopDriver {
     task_class: Py<PyAny>,
     /// Of the loop, and for Python 3.12 and later that tasks start at once.
     task_options: Py<PyDict>,
+    has_eager_tasks: bool,
+    captured: Py<Captured>,
     event_loop: Py<PyAny>,
     /// Where callbacks of tasks run; what they set is of no request.
     callback_options: Py<PyDict>,
@@ -143,7 +147,8 @@ pub(crate) fn start(
     let event_loop = module.call_method0("new_event_loop")?;
     let task_options = PyDict::new(py);
     task_options.set_item("loop", &event_loop)?;
-    if module.getattr("HAS_EAGER_TASKS")?.is_truthy()? {
+    let has_eager_tasks = module.getattr("HAS_EAGER_TASKS")?.is_truthy()?;
+    if has_eager_tasks {
         task_options.set_item("eager_start", true)?;
     }
     let callback_options = PyDict::new(py);
@@ -160,6 +165,8 @@ pub(crate) fn start(
             readable,
             task_class: py.import("asyncio")?.getattr("Task")?.unbind(),
             task_options: task_options.unbind(),
+            has_eager_tasks,
+            captured: Py::new(py, Captured(Mutex::default()))?,
             event_loop: event_loop.clone().unbind(),
             callback_options: callback_options.unbind(),
         },
@@ -189,11 +196,6 @@ impl LoopDriver {
             }
         }
     }
-
-    /// Wakes the IO thread for the answers that were collected in this turn.
-    fn flush(&self) {
-        self.answers.wake();
-    }
 }
 
 impl LoopDriver {
@@ -213,16 +215,26 @@ impl LoopDriver {
         match begun {
             Ok(Begun::Answered(answered)) => this.answer(py, responder, report(py, answered)),
             Ok(Begun::Waits(suspended, coroutine)) => {
+                let variables = suspended.variables.bind(py).clone();
+                let name = suspended.endpoint(py);
                 let completion = Completion {
                     driver: slf.clone().unbind(),
-                    waiting: Mutex::new(Some((suspended, responder))),
+                    suspended,
+                    responder,
                 };
-                if let Err(error) = Self::make_task(slf, &coroutine, completion) {
+                let coroutine = ViewCoroutine::new(&coroutine, completion);
+                let made = Bound::new(py, coroutine)
+                    .and_then(|coroutine| Self::make_task(slf, name, &variables, &coroutine));
+                if let Err(error) = made {
                     error::report(py, error);
                 }
             }
             Ok(Begun::Failed(suspended, failure)) => {
-                this.resume_on_pool(suspended, Err(failure), responder);
+                this.resume_on_pool(Resumption {
+                    suspended,
+                    outcome: Err(failure),
+                    responder,
+                });
             }
             Ok(Begun::NotHere(arrived)) => {
                 endpoint.set_coroutine(false);
@@ -238,17 +250,7 @@ impl LoopDriver {
         }
     }
 
-    fn resume_on_pool(
-        &self,
-        suspended: Box<Suspended>,
-        outcome: Result<Py<PyAny>, Failure>,
-        responder: Responder,
-    ) {
-        let resumption = Resumption {
-            suspended,
-            outcome,
-            responder,
-        };
+    fn resume_on_pool(&self, resumption: Resumption) {
         self.pool.submit(
             &Arc::new(Habit::default()),
             Place::Pool,
@@ -256,37 +258,75 @@ impl LoopDriver {
         );
     }
 
+    /// Has the loop call `callback` in its next turn, in no request's context.
+    fn call_soon(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = callback.py();
+        self.event_loop.bind(py).call_method(
+            intern!(py, "call_soon"),
+            (callback,),
+            Some(self.callback_options.bind(py)),
+        )?;
+        Ok(())
+    }
+
+    /// Makes a task for a view, and has it take its first step: many a view takes no other.
+    ///
+    /// # Errors
+    ///
+    /// What making the task raises.
     fn make_task(
         slf: &Bound<'_, Self>,
-        coroutine: &Bound<'_, PyAny>,
-        completion: Completion,
+        name: Option<Bound<'_, PyString>>,
+        variables: &Bound<'_, PyAny>,
+        coroutine: &Bound<'_, ViewCoroutine>,
     ) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
         let options = this.task_options.bind(py).copy()?;
-        if let Some((suspended, _)) = lock(&completion.waiting).as_ref() {
-            options.set_item(intern!(py, "context"), &suspended.variables)?;
-        }
-        let task = this
-            .task_class
-            .bind(py)
-            .call((coroutine,), Some(&options))?;
-        if task.call_method0(intern!(py, "done"))?.is_truthy()? {
-            completion.complete(&task);
-            return Ok(());
-        }
-        if let Some((_, responder)) = lock(&completion.waiting).as_ref() {
-            let queue = Arc::clone(&this.queue);
-            let cancelled = task.clone().unbind();
-            responder.on_abandoned(move || queue.order(Order::Cancel(cancelled)));
-        }
-        let completion = Bound::new(py, completion)?;
-        task.call_method(
-            intern!(py, "add_done_callback"),
-            (completion,),
-            Some(this.callback_options.bind(py)),
-        )?;
+        options.set_item(intern!(py, "context"), variables)?;
+        // A number is what it would get otherwise, which tells less and takes longer.
+        options.set_item(intern!(py, "name"), name)?;
+        let make = || this.task_class.bind(py).call((coroutine,), Some(&options));
+        let task = if this.has_eager_tasks {
+            make()?
+        } else {
+            let (task, first_step) = this.with_captured_step(py, make)?;
+            let entered = Entered::again(variables)?;
+            let taken = first_step.call0();
+            entered.exit(py)?;
+            taken?;
+            task
+        };
+        let queue = Arc::clone(&this.queue);
+        coroutine.get().if_waiting(|completion| {
+            let cancelled = task.unbind();
+            let cancel = move || queue.order(Order::Cancel(cancelled));
+            completion.responder.on_abandoned(cancel);
+        });
         Ok(())
+    }
+
+    /// Makes a task, and gives the step that it would have had called soon. Python 3.12 has eager
+    /// tasks; before, this is the only way to what `asyncio` keeps to itself.
+    ///
+    /// # Errors
+    ///
+    /// What making the task raises.
+    fn with_captured_step<'py>(
+        &self,
+        py: Python<'py>,
+        make: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let event_loop = self.event_loop.bind(py);
+        let call_soon = intern!(py, "call_soon");
+        let captured = self.captured.bind(py);
+        // Only this thread uses the loop, and nothing but the constructor runs meanwhile.
+        event_loop.setattr(call_soon, captured)?;
+        let made = make();
+        event_loop.delattr(call_soon)?;
+        let step = lock(&captured.get().0).take();
+        let step = step.ok_or_else(|| PyRuntimeError::new_err("the task was not scheduled"));
+        Ok((made?, step?.into_bound(py)))
     }
 
     fn answer(&self, py: Python<'_>, responder: Responder, reply: Reply) {
@@ -301,13 +341,7 @@ impl LoopDriver {
         if is_first {
             // Once this turn of the loop is over, so that all its answers are there.
             let flush = Flush(Arc::clone(&self.answers));
-            let scheduled = Bound::new(py, flush).and_then(|flush| {
-                self.event_loop.bind(py).call_method(
-                    intern!(py, "call_soon"),
-                    (flush,),
-                    Some(self.callback_options.bind(py)),
-                )
-            });
+            let scheduled = Bound::new(py, flush).and_then(|flush| self.call_soon(flush.as_any()));
             if let Err(error) = scheduled {
                 error::report(py, error);
                 self.answers.wake();
@@ -327,38 +361,71 @@ impl Flush {
     }
 }
 
-type Waiting = (Box<Suspended>, Responder);
-
-/// Goes on with a request when its view is done; a callback of the view's task.
+/// Stands in for the loop's `call_soon`, and keeps what it is called with.
 #[pyclass(frozen, module = "bustapi._native")]
-struct Completion {
-    driver: Py<LoopDriver>,
-    waiting: Mutex<Option<Waiting>>,
-}
+struct Captured(Mutex<Option<Py<PyAny>>>);
 
 #[pymethods]
-impl Completion {
-    fn __call__(&self, task: &Bound<'_, PyAny>) {
-        self.complete(task);
+impl Captured {
+    #[pyo3(signature = (callback, **_options))]
+    fn __call__(&self, callback: Py<PyAny>, _options: Option<&Bound<'_, PyDict>>) {
+        *lock(&self.0) = Some(callback);
     }
 }
 
+/// Goes on with a request when its view is done.
+pub(crate) struct Completion {
+    driver: Py<LoopDriver>,
+    suspended: Box<Suspended>,
+    responder: Responder,
+}
+
 impl Completion {
-    fn complete(&self, task: &Bound<'_, PyAny>) {
-        let py = task.py();
-        let driver = self.driver.get();
-        let Some((suspended, responder)) = lock(&self.waiting).take() else {
-            return;
-        };
-        match task.call_method0(intern!(py, "result")) {
+    /// Takes the steps after the view, which gave or raised `outcome`: here, in the request's own
+    /// context, or on the pool where they may wait.
+    pub(crate) fn complete(self, py: Python<'_>, outcome: PyResult<Bound<'_, PyAny>>) {
+        let Self {
+            driver: owned,
+            suspended,
+            responder,
+        } = self;
+        let driver = owned.get();
+        match outcome {
             Ok(value) if View::may_finish_on_loop(py, &suspended) => {
-                let answered = driver.calls.view.finish(py, &suspended, Ok(value));
+                // The task is let go here: on the IO thread, Python is not at hand for that.
+                responder.on_abandoned(|| ());
+                let answered = driver.calls.view.finish_within(py, &suspended, Ok(value));
                 driver.answer(py, responder, report(py, answered));
             }
             outcome => {
-                let outcome = outcome.map(Bound::unbind).map_err(Failure::Dispatching);
-                driver.resume_on_pool(suspended, outcome, responder);
+                let later = Later(Mutex::new(Some((
+                    owned.clone_ref(py),
+                    Resumption {
+                        suspended,
+                        outcome: outcome.map(Bound::unbind).map_err(Failure::Dispatching),
+                        responder,
+                    },
+                ))));
+                let scheduled =
+                    Bound::new(py, later).and_then(|later| driver.call_soon(later.as_any()));
+                if let Err(error) = scheduled {
+                    error::report(py, error);
+                }
             }
+        }
+    }
+}
+
+/// Hands a request over to the pool when the loop calls it: by then this thread has left the
+/// request's context, which the pool's is going to enter.
+#[pyclass(frozen, module = "bustapi._native")]
+struct Later(Mutex<Option<(Py<LoopDriver>, Resumption)>>);
+
+#[pymethods]
+impl Later {
+    fn __call__(&self) {
+        if let Some((driver, resumption)) = lock(&self.0).take() {
+            driver.get().resume_on_pool(resumption);
         }
     }
 }

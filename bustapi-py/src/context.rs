@@ -8,14 +8,17 @@
 //! of the native server, starts out empty: each attribute is made when it is first read,
 //! as most views read few of them.
 
-use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyAssertionError, PyAttributeError, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::cookie_session::CookieSessions;
 use crate::request::RawRequest;
-use crate::request_class::make_request;
+use crate::request_class::{Steps, make_request, steps_of};
 
 type Slot = Option<Py<PyAny>>;
 
@@ -178,6 +181,8 @@ pub(crate) struct RequestContextBase {
     app_context: Slot,
     url_rule: Slot,
     view_args: Slot,
+    /// How the session is opened, where the application leaves it to the default interface.
+    sessions: Option<Arc<CookieSessions>>,
     native: bool,
 }
 
@@ -188,6 +193,7 @@ pub(crate) struct Fill<'a, 'py> {
     pub(crate) app_context: Bound<'py, PyAny>,
     /// The rule and the view's arguments, where the server has matched them.
     pub(crate) matched: Option<(Bound<'py, PyAny>, Bound<'py, PyDict>)>,
+    pub(crate) sessions: Option<&'a Arc<CookieSessions>>,
 }
 
 impl RequestContextBase {
@@ -201,6 +207,7 @@ impl RequestContextBase {
             this.url_rule = Some(rule.unbind());
             this.view_args = Some(view_args.into_any().unbind());
         }
+        this.sessions = known.sessions.cloned();
         this.native = true;
     }
 
@@ -249,6 +256,36 @@ impl RequestContextBase {
 
     pub(crate) fn current_request<'py>(context: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::request(context).map(|request| request.into_bound(context.py()))
+    }
+
+    /// The session as views see it, who thereby have looked at it.
+    pub(crate) fn accessed_session<'py>(context: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = context.py();
+        let session = Self::session(context)?.into_bound(py);
+        if session.is_none() {
+            let message = "The session has not yet been opened.";
+            return Err(PyAssertionError::new_err(message));
+        }
+        session.setattr(intern!(py, "accessed"), true)?;
+        Ok(session)
+    }
+
+    /// Opens the session without its interface, where that comes to the same.
+    fn open_session<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let this = slf.borrow();
+        let (Some(sessions), Some(raw)) = (&this.sessions, &this.raw) else {
+            return Ok(None);
+        };
+        let (sessions, raw) = (Arc::clone(sessions), raw.bind(py).clone());
+        let app = this.app(py)?;
+        drop(this);
+        let class = app.bind(py).getattr(intern!(py, "request_class"))?;
+        // Whoever has an environ may have changed the cookies in it.
+        if raw.get().made_environ(py).is_some() || !steps_of(class.cast()?)?.has(Steps::COOKIES) {
+            return Ok(None);
+        }
+        sessions.open(py, raw.get())
     }
 
     fn make_request(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
@@ -356,7 +393,10 @@ impl RequestContextBase {
             return Ok(py.None());
         }
         drop(this);
-        let session = slf.call_method0(intern!(py, "_open_session"))?.unbind();
+        let session = match Self::open_session(slf)? {
+            Some(session) => session.unbind(),
+            None => slf.call_method0(intern!(py, "_open_session"))?.unbind(),
+        };
         slf.borrow_mut().session = Some(session.clone_ref(py));
         Ok(session)
     }
@@ -364,6 +404,14 @@ impl RequestContextBase {
     #[setter(_session)]
     fn set_session(&mut self, session: Option<Py<PyAny>>) {
         self.session = session;
+    }
+
+    /// The session, which reading this marks as accessed.
+    ///
+    /// :raises AssertionError: the context has not been pushed yet.
+    #[getter(session)]
+    fn python_session<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::accessed_session(slf)
     }
 
     #[getter(_after_request_functions)]

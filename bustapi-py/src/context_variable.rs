@@ -4,6 +4,8 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::error;
+
 /// Sets `variable`, a `contextvars.ContextVar`, and gives the token that undoes it.
 ///
 /// # Errors
@@ -55,6 +57,20 @@ pub(crate) fn reset(variable: &Bound<'_, PyAny>, token: &Bound<'_, PyAny>) -> Py
 /// A `contextvars.Context` of a request's own that this thread has entered.
 pub(crate) struct Entered {
     context: Py<PyAny>,
+    left: bool,
+}
+
+impl Drop for Entered {
+    /// Leaves the context where a panic has kept [`Entered::exit`] from it.
+    fn drop(&mut self) {
+        if !self.left {
+            Python::attach(|py| {
+                if let Err(error) = self.leave(py) {
+                    error::report(py, error);
+                }
+            });
+        }
+    }
 }
 
 impl Entered {
@@ -82,6 +98,7 @@ impl Entered {
         }
         Ok(Self {
             context: context.clone().unbind(),
+            left: false,
         })
     }
 
@@ -94,7 +111,12 @@ impl Entered {
     /// # Errors
     ///
     /// `RuntimeError` if it is not.
-    pub(crate) fn exit(self, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn exit(mut self, py: Python<'_>) -> PyResult<()> {
+        self.leave(py)
+    }
+
+    fn leave(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.left = true;
         // SAFETY: the reference is valid, and is to a Context.
         if unsafe { ffi::PyContext_Exit(self.context.as_ptr()) } < 0 {
             return Err(PyErr::fetch(py));

@@ -103,13 +103,12 @@ pub(crate) fn after<'py>(
     mut response: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = app.py();
-    let call = |function: Bound<'py, PyAny>, response: Bound<'py, PyAny>| {
-        let args = PyTuple::new(py, [response])?;
-        plan.functions
-            .call(app, plan.own_ensure_sync, &function, &args, None)
-    };
+    let own_ensure_sync = plan.own_ensure_sync;
     for function in of_this_request.into_iter().flatten() {
-        response = call(function, response)?;
+        let args = PyTuple::new(py, [response])?;
+        response = plan
+            .functions
+            .call_passing(app, own_ensure_sync, &function, &args)?;
     }
     let hooks = plan.after.bind(py);
     if hooks.is_empty() {
@@ -117,7 +116,11 @@ pub(crate) fn after<'py>(
     }
     for list in scopes.outside_in(hooks)?.into_iter().rev() {
         for index in (0..list.len()).rev() {
-            response = call(list.get_item(index)?, response)?;
+            let args = PyTuple::new(py, [response])?;
+            let function = list.get_item(index)?;
+            response = plan
+                .functions
+                .call(app, own_ensure_sync, &function, &args, None)?;
         }
     }
     Ok(response)

@@ -15,12 +15,12 @@ const SMALLEST_SAME: f64 = 1e-4;
 
 /// What stands between items, and between a key and its value.
 #[derive(Clone, Copy)]
-struct Separators {
+pub(crate) struct Separators {
     item: &'static str,
     key: &'static str,
 }
 
-const COMPACT: Separators = Separators {
+pub(crate) const COMPACT: Separators = Separators {
     item: ",",
     key: ":",
 };
@@ -41,6 +41,28 @@ const ESCAPED: [bool; 256] = {
     escaped
 };
 
+/// Where the first character stands that is written as an escape: beyond ASCII, a control
+/// character, a quotation mark or a backslash. Looks at eight bytes at a time.
+fn escape_at(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The high bit of each byte that is zero, and perhaps of bytes above one that is.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let equal = |word: u64, byte: u8| zero(word ^ (ONES * u64::from(byte)));
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let special = equal(word, b'"') | equal(word, b'\\') | equal(word, 0x7f);
+        let found = (word | control | special) & HIGH;
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|byte| ESCAPED[usize::from(*byte)])?;
+    Some(words.len() * 8 + at)
+}
+
 /// Why writing stopped.
 enum Stop {
     /// The provider has to write it.
@@ -54,13 +76,8 @@ type Written = Result<(), Stop>;
 /// Writes `value` as `json.dumps` does with `sort_keys`, `ensure_ascii` and compact
 /// separators. `None` where anything but exact `dict` with `str` keys, `list`, `tuple`,
 /// `str`, `int`, `float`, `bool` and `None` occurs: that is the provider's matter.
-pub(crate) fn dumps(value: &Bound<'_, PyAny>, out: &mut String) -> Option<()> {
-    let mut writer = Writer {
-        out,
-        separators: COMPACT,
-        default: None,
-    };
-    writer.write(value, 0).ok()
+pub(crate) fn dumps(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Option<()> {
+    Writer::new(out, COMPACT, None).write(value, 0).ok()
 }
 
 /// Writes a value with sorted keys and ASCII escapes.
@@ -78,13 +95,22 @@ pub(crate) fn dump_json(
     default: &Bound<'_, PyAny>,
     spaced: bool,
 ) -> PyResult<Option<String>> {
-    let mut out = String::with_capacity(512);
-    let mut writer = Writer {
-        out: &mut out,
-        separators: if spaced { SPACED } else { COMPACT },
-        default: Some(default),
-    };
-    match writer.write(value, 0) {
+    let text = dumps_with(value, default, if spaced { SPACED } else { COMPACT })?;
+    Ok(text.and_then(|text| String::from_utf8(text).ok()))
+}
+
+/// As [`dump_json`]; the text is ASCII.
+///
+/// # Errors
+///
+/// What `default` raises.
+pub(crate) fn dumps_with(
+    value: &Bound<'_, PyAny>,
+    default: &Bound<'_, PyAny>,
+    separators: Separators,
+) -> PyResult<Option<Vec<u8>>> {
+    let mut out = Vec::with_capacity(512);
+    match Writer::new(&mut out, separators, Some(default)).write(value, 0) {
         Ok(()) => Ok(Some(out)),
         Err(Stop::Raised(error)) => Err(error),
         Err(Stop::NotPlain) => Ok(None),
@@ -92,12 +118,50 @@ pub(crate) fn dump_json(
 }
 
 struct Writer<'a, 'py> {
-    out: &'a mut String,
+    out: &'a mut Vec<u8>,
     separators: Separators,
     default: Option<&'a Bound<'py, PyAny>>,
+    /// The items of the dicts that are being written, those of the innermost last.
+    entries: Vec<Entry<'py>>,
 }
 
-impl<'py> Writer<'_, 'py> {
+/// An item of a dict.
+struct Entry<'py> {
+    /// The text of `_key`.
+    text: &'py str,
+    _key: Bound<'py, PyString>,
+    value: Bound<'py, PyAny>,
+}
+
+impl<'py> Entry<'py> {
+    #[expect(unsafe_code, reason = "the text is kept beside what it belongs to")]
+    fn new(key: Bound<'py, PyString>, value: Bound<'py, PyAny>) -> Result<Self, Stop> {
+        let text: *const str = text_of(&key)?;
+        Ok(Self {
+            // SAFETY: the UTF-8 form of a string belongs to the object and never changes; the
+            // object is kept alive by `_key` for as long as the entry, and the field is private
+            // to this module, which copies it nowhere.
+            text: unsafe { &*text },
+            _key: key,
+            value,
+        })
+    }
+}
+
+impl<'a, 'py> Writer<'a, 'py> {
+    fn new(
+        out: &'a mut Vec<u8>,
+        separators: Separators,
+        default: Option<&'a Bound<'py, PyAny>>,
+    ) -> Self {
+        Self {
+            out,
+            separators,
+            default,
+            entries: Vec::new(),
+        }
+    }
+
     fn write(&mut self, value: &Bound<'py, PyAny>, depth: u32) -> Written {
         if depth > MAX_DEPTH {
             return Err(Stop::NotPlain);
@@ -115,12 +179,12 @@ impl<'py> Writer<'_, 'py> {
             return self.write_int(number);
         }
         if let Ok(flag) = value.cast_exact::<PyBool>() {
-            self.out
-                .push_str(if flag.is_true() { "true" } else { "false" });
+            let text: &[u8] = if flag.is_true() { b"true" } else { b"false" };
+            self.out.extend_from_slice(text);
             return Ok(());
         }
         if value.is_none() {
-            self.out.push_str("null");
+            self.out.extend_from_slice(b"null");
             return Ok(());
         }
         if let Ok(number) = value.cast_exact::<PyFloat>() {
@@ -158,117 +222,122 @@ impl<'py> Writer<'_, 'py> {
         items: impl Iterator<Item = Bound<'py, PyAny>>,
         depth: u32,
     ) -> Written {
-        self.out.push('[');
+        self.out.push(b'[');
         for (index, item) in items.enumerate() {
             if index > 0 {
-                self.out.push_str(self.separators.item);
+                self.out.extend_from_slice(self.separators.item.as_bytes());
             }
             self.write(&item, depth + 1)?;
         }
-        self.out.push(']');
+        self.out.push(b']');
         Ok(())
     }
 
     fn write_dict(&mut self, dict: &Bound<'py, PyDict>, depth: u32) -> Written {
-        let mut entries = Vec::with_capacity(dict.len());
+        let first = self.entries.len();
         for (key, value) in dict.iter() {
             let key = key
                 .cast_into_exact::<PyString>()
                 .map_err(|_| Stop::NotPlain)?;
-            entries.push((key, value));
-        }
-        let mut sorted = Vec::with_capacity(entries.len());
-        for (key, value) in &entries {
-            sorted.push((text_of(key)?, value));
+            self.entries.push(Entry::new(key, value)?);
         }
         // Python compares by code point, which is the order of UTF-8 bytes.
-        if !sorted.is_sorted_by_key(|(text, _)| *text) {
-            sorted.sort_unstable_by_key(|(text, _)| *text);
+        let sorted = &mut self.entries[first..];
+        if !sorted.is_sorted_by_key(|entry| entry.text) {
+            sorted.sort_unstable_by_key(|entry| entry.text);
         }
-        self.out.push('{');
-        for (index, (key, value)) in sorted.iter().enumerate() {
-            if index > 0 {
-                self.out.push_str(self.separators.item);
+        self.out.push(b'{');
+        for index in first..self.entries.len() {
+            if index > first {
+                self.out.extend_from_slice(self.separators.item.as_bytes());
             }
-            self.write_text(key);
-            self.out.push_str(self.separators.key);
-            self.write(value, depth + 1)?;
+            let Entry { text, value, .. } = &self.entries[index];
+            let value = value.clone();
+            write_text(self.out, text);
+            self.out.extend_from_slice(self.separators.key.as_bytes());
+            self.write(&value, depth + 1)?;
         }
-        self.out.push('}');
+        self.out.push(b'}');
+        self.entries.truncate(first);
         Ok(())
     }
 
     fn write_int(&mut self, number: &Bound<'_, PyInt>) -> Written {
         if let Ok(small) = number.extract::<i64>() {
-            self.out.push_str(itoa::Buffer::new().format(small));
+            self.out
+                .extend_from_slice(itoa::Buffer::new().format(small).as_bytes());
             return Ok(());
         }
         // It may have more digits than the program permits to be written.
         let text = number.repr().map_err(Stop::Raised)?;
-        self.out.push_str(text_of(&text)?);
+        self.out.extend_from_slice(text_of(&text)?.as_bytes());
         Ok(())
     }
 
     fn write_float(&mut self, number: &Bound<'_, PyFloat>) -> Written {
         let value = number.value();
         if value.is_nan() {
-            self.out.push_str("NaN");
+            self.out.extend_from_slice(b"NaN");
         } else if value.is_infinite() {
-            self.out
-                .push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
+            let text: &[u8] = if value > 0.0 {
+                b"Infinity"
+            } else {
+                b"-Infinity"
+            };
+            self.out.extend_from_slice(text);
         } else if value == 0.0 || value.abs() >= SMALLEST_SAME {
-            self.out.push_str(zmij::Buffer::new().format_finite(value));
+            let mut buffer = zmij::Buffer::new();
+            self.out
+                .extend_from_slice(buffer.format_finite(value).as_bytes());
         } else {
             let text = number.repr().map_err(Stop::Raised)?;
-            self.out.push_str(text_of(&text)?);
+            self.out.extend_from_slice(text_of(&text)?.as_bytes());
         }
         Ok(())
     }
 
     fn write_string(&mut self, text: &Bound<'_, PyString>) -> Written {
-        self.write_text(text_of(text)?);
+        write_text(self.out, text_of(text)?);
         Ok(())
     }
+}
 
-    fn write_text(&mut self, text: &str) {
-        self.out.push('"');
-        let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| ESCAPED[usize::from(byte)]) {
-            let (plain, tail) = rest.split_at(at);
-            self.out.push_str(plain);
-            let mut chars = tail.chars();
-            if let Some(c) = chars.next() {
-                self.write_escape(c);
-            }
-            rest = chars.as_str();
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(at) = escape_at(rest.as_bytes()) {
+        let (plain, tail) = rest.split_at(at);
+        out.extend_from_slice(plain.as_bytes());
+        let mut chars = tail.chars();
+        if let Some(c) = chars.next() {
+            write_escape(out, c);
         }
-        self.out.push_str(rest);
-        self.out.push('"');
+        rest = chars.as_str();
     }
+    out.extend_from_slice(rest.as_bytes());
+    out.push(b'"');
+}
 
-    fn write_escape(&mut self, c: char) {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let short = match c {
-            '"' => "\\\"",
-            '\\' => "\\\\",
-            '\n' => "\\n",
-            '\r' => "\\r",
-            '\t' => "\\t",
-            '\u{8}' => "\\b",
-            '\u{c}' => "\\f",
-            _ => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    self.out.push_str("\\u");
-                    for shift in [12, 8, 4, 0] {
-                        let digit = usize::from(*unit >> shift & 0xf);
-                        self.out.push(char::from(HEX[digit]));
-                    }
-                }
-                return;
+fn write_escape(out: &mut Vec<u8>, c: char) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short: &[u8; 2] = match c {
+        '"' => b"\\\"",
+        '\\' => b"\\\\",
+        '\n' => b"\\n",
+        '\r' => b"\\r",
+        '\t' => b"\\t",
+        '\u{8}' => b"\\b",
+        '\u{c}' => b"\\f",
+        _ => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.extend_from_slice(b"\\u");
+                out.extend([12, 8, 4, 0].map(|shift| HEX[usize::from(*unit >> shift & 0xf)]));
             }
-        };
-        self.out.push_str(short);
-    }
+            return;
+        }
+    };
+    out.extend_from_slice(short);
 }
 
 /// The text of a string; surrogates on their own are Python's to write.
@@ -276,11 +345,22 @@ fn text_of<'a>(text: &'a Bound<'_, PyString>) -> Result<&'a str, Stop> {
     text.to_str().map_err(|_| Stop::NotPlain)
 }
 
-/// As [`dumps`], for session cookies: `None` also for what Flask's serializer would tag, tuples
-/// and objects whose one key looks like a tag.
-pub(crate) fn dumps_untagged(value: &Bound<'_, PyAny>, out: &mut String) -> Option<()> {
-    is_untagged(value, 0).then_some(())?;
-    dumps(value, out)
+/// As [`dumps`], for the contents of a session, which may be of a subclass: `None` also for what
+/// Flask's serializer would tag, tuples and objects whose one key looks like a tag.
+pub(crate) fn dumps_untagged(contents: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> Option<()> {
+    are_untagged(contents, 0).then_some(())?;
+    Writer::new(out, COMPACT, None).write_dict(contents, 0).ok()
+}
+
+fn are_untagged(dict: &Bound<'_, PyDict>, depth: u32) -> bool {
+    let single = dict.len() == 1;
+    dict.iter().all(|(key, item)| {
+        let is_tag = single
+            && key
+                .cast_exact::<PyString>()
+                .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(' ')));
+        !is_tag && is_untagged(&item, depth + 1)
+    })
 }
 
 fn is_untagged(value: &Bound<'_, PyAny>, depth: u32) -> bool {
@@ -288,14 +368,7 @@ fn is_untagged(value: &Bound<'_, PyAny>, depth: u32) -> bool {
         return false;
     }
     if let Ok(dict) = value.cast_exact::<PyDict>() {
-        let single = dict.len() == 1;
-        return dict.iter().all(|(key, item)| {
-            let is_tag = single
-                && key
-                    .cast_exact::<PyString>()
-                    .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(' ')));
-            !is_tag && is_untagged(&item, depth + 1)
-        });
+        return are_untagged(dict, depth);
     }
     match value.cast_exact::<PyList>() {
         Ok(list) => list.iter().all(|item| is_untagged(&item, depth + 1)),

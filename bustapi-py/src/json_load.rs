@@ -10,6 +10,18 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+/// The value of JSON text in UTF-8; `None` where Python has to read it.
+pub(crate) fn parse<'py>(py: Python<'py>, text: &[u8]) -> Option<Bound<'py, PyAny>> {
+    let parse = PythonParse {
+        allow_inf_nan: false,
+        cache_mode: StringCacheMode::Keys,
+        partial_mode: PartialMode::Off,
+        catch_duplicate_keys: false,
+        float_mode: FloatMode::Float,
+    };
+    parse.python_parse(py, text).ok()
+}
+
 /// Reads a value from JSON text.
 ///
 /// # Errors
@@ -25,14 +37,7 @@ pub(crate) fn load_json<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
     } else {
         None
     };
-    let parse = PythonParse {
-        allow_inf_nan: false,
-        cache_mode: StringCacheMode::Keys,
-        partial_mode: PartialMode::Off,
-        catch_duplicate_keys: false,
-        float_mode: FloatMode::Float,
-    };
-    if let Some(value) = bytes.and_then(|bytes| parse.python_parse(py, bytes).ok()) {
+    if let Some(value) = bytes.and_then(|bytes| parse(py, bytes)) {
         return Ok(value);
     }
     py.import(intern!(py, "json"))?

@@ -11,6 +11,8 @@ mod body;
 mod call;
 mod context;
 mod context_variable;
+mod cookie_session;
+mod defaults;
 mod environ;
 mod error;
 mod form;
@@ -28,12 +30,14 @@ mod request_attribute;
 mod request_base;
 mod request_class;
 mod response;
+mod response_class;
 mod routing;
 mod server;
 mod session;
 mod stream;
 mod text;
 mod view;
+mod view_coroutine;
 
 #[pymodule]
 mod _native {
@@ -61,6 +65,11 @@ mod _native {
     use crate::request_base::RequestBase;
     #[pymodule_export]
     use crate::request_class::{make_request_from_python, set_request_classes};
+    #[pymodule_export]
+    use crate::response_class::{
+        is_default_provider, is_default_response, json_response, set_json_provider,
+        set_response_classes,
+    };
     #[pymodule_export]
     use crate::routing::{MapAdapterBase, RuleMap, build_in_request};
     #[pymodule_export]

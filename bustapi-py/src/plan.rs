@@ -10,6 +10,7 @@
 //! looked at where they are, since programs change them in place.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bustapi_core::StaticFiles;
@@ -20,6 +21,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyType};
 
+use crate::cookie_session::CookieSessions;
+use crate::defaults::version_of;
 use crate::function::{Functions, Kind};
 use crate::request::RawRequest;
 
@@ -55,15 +58,6 @@ impl ClassVersion {
     }
 }
 
-// A changed class has the tag 0 until it gets another. The flag that says the same is not kept
-// from CPython 3.13 on.
-#[expect(unsafe_code, reason = "pyo3 does not show the version tag")]
-pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
-    // SAFETY: a type object is a PyTypeObject for as long as it is referenced, and the field
-    // is only written with the interpreter attached, as `class` proves this thread is.
-    unsafe { (*class.as_type_ptr()).tp_version_tag }
-}
-
 /// The steps that an application has changed, and what the others work on.
 #[expect(
     clippy::struct_excessive_bools,
@@ -95,11 +89,12 @@ pub(crate) struct Plan {
     pub(crate) lean_response: bool,
     /// The session is opened when it is first asked for.
     pub(crate) lazy_session: bool,
+    /// Sessions that need nothing of their interface.
+    pub(crate) sessions: Option<Arc<CookieSessions>>,
     static_view: Option<StaticView>,
     pub(crate) app_context_class: Py<PyType>,
     pub(crate) request_context_class: Py<PyType>,
     pub(crate) response_class: Py<PyType>,
-    pub(crate) headers_class: Py<PyType>,
     pub(crate) session_interface: Py<PyAny>,
     pub(crate) functions: Functions,
     pub(crate) view_functions: Py<PyDict>,
@@ -178,11 +173,15 @@ impl Plan {
             status_names: dict("status_names")?,
             lean_response: flag("lean_response")?,
             lazy_session: flag("lazy_session")?,
+            sessions: if flag("cookie_sessions")? {
+                Some(Arc::new(CookieSessions::of(&said)?))
+            } else {
+                None
+            },
             static_view: StaticView::of(&said)?,
             app_context_class: class("app_context_class")?,
             request_context_class: class("request_context_class")?,
             response_class: class("response_class")?,
-            headers_class: class("headers_class")?,
             session_interface: said.getattr("session_interface")?.unbind(),
             functions: Functions::new(py)?,
             view_functions: dict("view_functions")?,
@@ -249,7 +248,7 @@ impl Plan {
             return Ok(false);
         }
         for hooks in [&self.before, &self.after, &self.teardown] {
-            for list in hooks.bind(py).values() {
+            for (_, list) in hooks.bind(py).iter() {
                 if !self.all_plain(&list)? {
                     return Ok(false);
                 }
@@ -259,8 +258,8 @@ impl Plan {
     }
 
     fn all_plain(&self, functions: &Bound<'_, PyAny>) -> PyResult<bool> {
-        for function in functions.try_iter()? {
-            if self.functions.kind(&function?)? != Kind::Plain {
+        for function in functions.cast::<PyList>()?.iter() {
+            if self.functions.kind(&function)? != Kind::Plain {
                 return Ok(false);
             }
         }
@@ -289,18 +288,25 @@ impl Plan {
 
     /// Whether the request may bring a session, whose cookie is set again even if nothing
     /// reads it (`SESSION_REFRESH_EACH_REQUEST`).
-    pub(crate) fn may_refresh_session(&self, py: Python<'_>, raw: &RawRequest) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// What reading the settings raises.
+    pub(crate) fn may_refresh_session(&self, py: Python<'_>, raw: &RawRequest) -> PyResult<bool> {
         let config = self.config.bind(py);
-        let has_key = config
-            .get_item(intern!(py, "SECRET_KEY"))
-            .is_ok_and(|key| key.is_some_and(|key| !key.is_none()));
-        has_key
-            && match config.get_item(intern!(py, "SESSION_COOKIE_NAME")) {
-                Ok(Some(name)) => name
-                    .cast::<PyString>()
-                    .is_ok_and(|name| name.to_str().is_ok_and(|name| raw.mentions_cookie(name))),
-                _ => true,
-            }
+        let key = config.get_item(intern!(py, "SECRET_KEY"))?;
+        if key.is_none_or(|key| key.is_none()) {
+            return Ok(false);
+        }
+        if let Some(sessions) = &self.sessions {
+            return sessions.may_refresh(py, raw);
+        }
+        let name = config.get_item(intern!(py, "SESSION_COOKIE_NAME"))?;
+        let name = name.as_ref().and_then(|name| name.cast::<PyString>().ok());
+        Ok(match name.and_then(|name| name.to_str().ok()) {
+            Some(name) => raw.mentions_cookie(name),
+            None => true,
+        })
     }
 
     /// Whether the native writer writes what the JSON provider would.

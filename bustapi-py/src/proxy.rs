@@ -37,6 +37,7 @@ enum Attribute {
     App,
     Globals,
     Request,
+    Session,
     Named(Py<PyString>),
 }
 
@@ -66,6 +67,10 @@ impl Target {
             Some(Attribute::Request) => match context.cast::<RequestContextBase>() {
                 Ok(native) => RequestContextBase::current_request(native),
                 Err(_) => context.getattr("request"),
+            },
+            Some(Attribute::Session) => match context.cast::<RequestContextBase>() {
+                Ok(native) => RequestContextBase::accessed_session(native),
+                Err(_) => context.getattr("session"),
             },
             Some(Attribute::Named(name)) => context.getattr(name.bind(py)),
         }
@@ -158,6 +163,7 @@ pub(crate) fn make_proxy<'py>(
                     "app" => Attribute::App,
                     "g" => Attribute::Globals,
                     "request" => Attribute::Request,
+                    "session" => Attribute::Session,
                     _ => Attribute::Named(name.unbind()),
                 })
             })

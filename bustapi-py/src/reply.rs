@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::plan::Plan;
 use crate::request::RawRequest;
+use crate::response_class::headers_class;
 use crate::stream::{PieceStream, Pieces, Step, Streams};
 
 /// A response, whose body Python may have yet to begin.
@@ -33,6 +34,11 @@ impl From<Response> for Reply {
 }
 
 impl Reply {
+    /// Whether Python makes the body while it is sent.
+    pub(crate) fn is_streamed(&self) -> bool {
+        self.pieces.is_some()
+    }
+
     /// Lets the body see the context variables that are current now; others, if it is not
     /// called, will be current when the body begins.
     ///
@@ -184,7 +190,7 @@ fn header_map(pairs: &Bound<'_, PyList>) -> PyResult<HeaderMap> {
         if is_of_the_connection(&name) {
             continue;
         }
-        headers.append(name, header_value(value.cast::<PyString>()?)?);
+        headers.append(name, value_of(value.cast::<PyString>()?)?);
     }
     Ok(headers)
 }
@@ -194,15 +200,20 @@ fn header_name(name: &Bound<'_, PyString>) -> PyResult<HeaderName> {
         .map_err(|_| PyValueError::new_err(format!("{} is not a header name", name.repr_text())))
 }
 
-fn header_value(value: &Bound<'_, PyString>) -> PyResult<HeaderValue> {
-    let refuse = || PyValueError::new_err(format!("{} is not a header value", value.repr_text()));
-    let text = value.to_str().map_err(|_| refuse())?;
+fn value_of(value: &Bound<'_, PyString>) -> PyResult<HeaderValue> {
+    value.to_str().ok().and_then(header_value).ok_or_else(|| {
+        PyValueError::new_err(format!("{} is not a header value", value.repr_text()))
+    })
+}
+
+/// A field's value, whose characters are bytes (PEP 3333); `None` where it holds CR, LF, NUL or
+/// characters beyond Latin-1.
+pub(crate) fn header_value(text: &str) -> Option<HeaderValue> {
     if text.is_ascii() {
-        return HeaderValue::from_str(text).map_err(|_| refuse());
+        return HeaderValue::from_str(text).ok();
     }
     let bytes: Result<Vec<u8>, _> = text.chars().map(|c| u8::try_from(u32::from(c))).collect();
-    let bytes = bytes.map_err(|_| refuse())?;
-    HeaderValue::from_bytes(&bytes).map_err(|_| refuse())
+    HeaderValue::from_bytes(&bytes.ok()?).ok()
 }
 
 /// Fields that belong to the connection, which is the server's matter (PEP 3333).
@@ -307,7 +318,7 @@ pub(crate) fn from_response(
     let status = Status::parse(status.cast::<PyString>()?)?;
     let headers = response.getattr(intern!(py, "headers"))?;
     // Werkzeug takes a dict as well.
-    if !headers.get_type().is(plan.headers_class.bind(py)) {
+    if !headers.get_type().is(headers_class(py)?) {
         return Ok(None);
     }
     let list = headers.getattr(intern!(py, "_list"))?;

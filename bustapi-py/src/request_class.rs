@@ -1,25 +1,19 @@
 //! Request classes, and which of their steps an application has replaced.
 //!
-//! `bustapi.request` names its class and the steps that are taken natively. Applications have
-//! subclasses of it, and replace attributes of either; what a class holds is compared with what
-//! the package defined, once for each version that `CPython` gives the class's attributes.
-
-use std::sync::{Mutex, PoisonError};
+//! `bustapi.request` names its class; applications have subclasses of it, and replace attributes
+//! of either.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::context::{AppContextBase, allocate};
 use crate::context_variable;
-use crate::plan::version_of;
+use crate::defaults::Defaults;
 use crate::request::RawRequest;
 use crate::request_base::RequestBase;
-
-/// How many classes are remembered; programs have one or two.
-const REMEMBERED: usize = 8;
 
 /// The steps that are the package's own in some class.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,71 +32,53 @@ impl Steps {
     pub(crate) const MEDIA_TYPE: Self = Self(1 << 4);
     /// Limits are the instance's own, or else the config's.
     pub(crate) const LIMITS: Self = Self(1 << 5);
+    /// Cookies are those of the header.
+    pub(crate) const COOKIES: Self = Self(1 << 6);
 
     pub(crate) fn has(self, step: Self) -> bool {
         self.0 & step.0 == step.0
     }
 }
 
-/// The attributes that a step consists of.
-const ATTRIBUTES: [(Steps, &[&str]); 6] = [
-    (Steps::INIT, &["__init__", "__new__"]),
-    (Steps::STREAM, &["stream"]),
-    (Steps::DATA, &["get_data"]),
-    (
-        Steps::FORM,
-        &[
-            "form",
-            "files",
-            "form_data_parser_class",
-            "make_form_data_parser",
-            "want_form_data_parsed",
-            "_get_stream_for_parsing",
-            "_load_form_data",
-        ],
-    ),
-    (
-        Steps::MEDIA_TYPE,
-        &[
-            "is_json",
-            "mimetype",
-            "mimetype_params",
-            "_parse_content_type",
-            "_parsed_content_type",
-        ],
-    ),
-    (
-        Steps::LIMITS,
-        &[
-            "max_content_length",
-            "max_form_memory_size",
-            "max_form_parts",
-        ],
-    ),
+/// The attributes that each step consists of, in the order of the bits.
+const ATTRIBUTES: [&[&str]; 7] = [
+    &["__init__", "__new__"],
+    &["stream"],
+    &["get_data"],
+    &[
+        "form",
+        "files",
+        "form_data_parser_class",
+        "make_form_data_parser",
+        "want_form_data_parsed",
+        "_get_stream_for_parsing",
+        "_load_form_data",
+    ],
+    &[
+        "is_json",
+        "mimetype",
+        "mimetype_params",
+        "_parse_content_type",
+        "_parsed_content_type",
+    ],
+    &[
+        "max_content_length",
+        "max_form_memory_size",
+        "max_form_parts",
+    ],
+    &["cookies", "headers", "environ", "dict_storage_class"],
 ];
-
-/// A name, and what a class holds under it.
-type Held = (Py<PyString>, Option<Py<PyAny>>);
 
 /// What the package named.
 struct Package {
-    request: Py<PyType>,
     headers: Py<PyType>,
     /// The context variable of the current app.
     cv_app: Py<PyAny>,
-    /// What the request class held when it was defined, for each step.
-    defaults: Vec<(Steps, Vec<Held>)>,
+    /// What the request class held when it was defined.
+    defaults: Defaults,
 }
 
 static PACKAGE: PyOnceLock<Package> = PyOnceLock::new();
-
-struct Known {
-    class: Py<PyType>,
-    version: u32,
-    steps: Steps,
-}
-
-static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
 fn package(py: Python<'_>) -> PyResult<&Package> {
     PACKAGE
@@ -121,21 +97,10 @@ pub(crate) fn set_request_classes(
     cv_app: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let py = request.py();
-    let mut defaults = Vec::new();
-    for (step, names) in ATTRIBUTES {
-        let mut attributes = Vec::new();
-        for name in names {
-            let name = PyString::intern(py, name);
-            let held = held(request, &name)?.map(Bound::unbind);
-            attributes.push((name.unbind(), held));
-        }
-        defaults.push((step, attributes));
-    }
     let package = Package {
-        request: request.clone().unbind(),
         headers: headers.clone().unbind(),
         cv_app: cv_app.clone().unbind(),
-        defaults,
+        defaults: Defaults::note(request, &ATTRIBUTES)?,
     };
     PACKAGE
         .set(py, package)
@@ -158,21 +123,6 @@ pub(crate) fn current_config(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>
     app.getattr(intern!(py, "config")).map(Some)
 }
 
-/// What a class or its bases hold under a name, without asking descriptors.
-fn held<'py>(
-    class: &Bound<'py, PyType>,
-    name: &Bound<'py, PyString>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = class.py();
-    for base in class.getattr(intern!(py, "__mro__"))?.cast::<PyTuple>()? {
-        let attributes = base.getattr(intern!(py, "__dict__"))?;
-        if attributes.contains(name)? {
-            return attributes.get_item(name).map(Some);
-        }
-    }
-    Ok(None)
-}
-
 /// The class of the headers of native requests.
 ///
 /// # Errors
@@ -189,50 +139,7 @@ pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 ///
 /// `RuntimeError` before the package has named its classes.
 pub(crate) fn steps_of(class: &Bound<'_, PyType>) -> PyResult<Steps> {
-    let py = class.py();
-    let version = version_of(class);
-    let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if version != 0
-        && let Some(known) = lock().iter().find(|known| known.class.is(class))
-        && known.version == version
-    {
-        return Ok(known.steps);
-    }
-    // A class has no version until an attribute is looked up.
-    class.getattr(intern!(py, "__init__"))?;
-    let version = version_of(class);
-    let package = package(py)?;
-    let mut steps = Steps(0);
-    if class.is_subclass(package.request.bind(py))? {
-        for (step, attributes) in &package.defaults {
-            let mut same = true;
-            for (name, default) in attributes {
-                same &= match (held(class, name.bind(py))?, default) {
-                    (Some(held), Some(default)) => held.is(default),
-                    (held, default) => held.is_none() && default.is_none(),
-                };
-            }
-            if same {
-                steps.0 |= step.0;
-            }
-        }
-    }
-    // What was forgotten is dropped after the lock: dropping a class may run code.
-    let mut known = lock();
-    let mut forgotten = Vec::new();
-    while let Some(at) = known.iter().position(|known| known.class.is(class)) {
-        forgotten.push(known.swap_remove(at));
-    }
-    if known.len() >= REMEMBERED {
-        forgotten.push(known.remove(0));
-    }
-    known.push(Known {
-        class: class.clone().unbind(),
-        version,
-        steps,
-    });
-    drop(known);
-    Ok(steps)
+    package(class.py())?.defaults.kept_by(class).map(Steps)
 }
 
 /// Makes the request of `class`, an application's request class, for `raw`.

@@ -3,15 +3,17 @@
 use bustapi_http::{Body, Response};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, SET_COOKIE, VARY};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
-use crate::context::allocate;
+use crate::cookie_session::{SessionFields, VARY_COOKIE};
 use crate::json;
 use crate::plan::Plan;
-use crate::reply::{has_no_body, to_bytes};
+use crate::reply::{has_no_body, header_value, to_bytes};
+use crate::response_class::{self, headers_class};
 
 /// What a view returned, where the default response and JSON classes would make nothing else
 /// of it: text, bytes, dicts and lists, alone or with a status.
@@ -60,9 +62,9 @@ impl Content {
             if !plan.writes_json(value.py()) {
                 return None;
             }
-            let mut text = String::with_capacity(128);
+            let mut text = Vec::with_capacity(128);
             json::dumps(value, &mut text)?;
-            text.push('\n');
+            text.push(b'\n');
             (Bytes::from(text), MediaType::Json)
         } else if !plan.plain_text {
             return None;
@@ -76,15 +78,31 @@ impl Content {
         Some(Self { body, kind, status })
     }
 
+    /// The response, with what the session adds to it.
+    ///
     /// # Errors
     ///
-    /// What looking the status up raises.
-    pub(crate) fn into_response(self, plan: &Plan, py: Python<'_>) -> PyResult<Response> {
+    /// What looking the status up raises; `ValueError` for a cookie that cannot be sent.
+    pub(crate) fn to_response(
+        &self,
+        plan: &Plan,
+        py: Python<'_>,
+        session: &SessionFields,
+    ) -> PyResult<Response> {
         let is_empty = self.body.is_empty();
-        let mut response = Response::new(Body::from(self.body));
+        let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = self.status;
         let media_type = HeaderValue::from_static(self.kind.as_str());
-        response.headers_mut().insert(CONTENT_TYPE, media_type);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, media_type);
+        if session.varies {
+            headers.insert(VARY, VARY_COOKIE);
+        }
+        if let Some(cookie) = &session.set_cookie {
+            let cookie = header_value(cookie)
+                .ok_or_else(|| PyValueError::new_err("the cookie cannot be sent"))?;
+            headers.insert(SET_COOKIE, cookie);
+        }
         if is_empty {
             // hyper states no length in an empty answer to HEAD.
             response
@@ -113,27 +131,51 @@ impl Content {
         if !plan.lean_response || self.status != StatusCode::OK {
             return Ok(None);
         }
-        let length = self.body.len().to_string();
-        let fields = PyList::new(
-            py,
-            [
-                (
-                    intern!(py, "Content-Type"),
-                    PyString::intern(py, self.kind.as_str()),
-                ),
-                (intern!(py, "Content-Length"), PyString::new(py, &length)),
-            ],
-        )?;
-        let headers = allocate(plan.headers_class.bind(py))?;
-        headers.setattr(intern!(py, "_list"), fields)?;
-        let pieces = PyList::new(py, [PyBytes::new(py, &self.body)])?;
-        let response = allocate(plan.response_class.bind(py))?;
-        response.setattr(intern!(py, "headers"), headers)?;
-        response.setattr(intern!(py, "_status"), intern!(py, "200 OK"))?;
-        response.setattr(intern!(py, "_status_code"), self.status.as_u16())?;
-        response.setattr(intern!(py, "direct_passthrough"), false)?;
-        response.setattr(intern!(py, "_on_close"), PyList::empty(py))?;
-        response.setattr(intern!(py, "response"), pieces)?;
-        Ok(Some(response))
+        let class = plan.response_class.bind(py);
+        response_class::make(class, self.kind.as_str(), &self.body).map(Some)
     }
+}
+
+/// Adds what the session says to a response object; whether that could be done without its
+/// methods.
+///
+/// # Errors
+///
+/// Whatever reading its headers raises.
+pub(crate) fn add_to_object(
+    plan: &Plan,
+    response: &Bound<'_, PyAny>,
+    session: &SessionFields,
+) -> PyResult<bool> {
+    let py = response.py();
+    if !session.varies && session.set_cookie.is_none() {
+        return Ok(true);
+    }
+    if !plan.lean_response || !response.get_type().is(plan.response_class.bind(py)) {
+        return Ok(false);
+    }
+    let headers = response.getattr(intern!(py, "headers"))?;
+    if !headers.get_type().is(headers_class(py)?) {
+        return Ok(false);
+    }
+    let list = headers
+        .getattr(intern!(py, "_list"))?
+        .cast_into::<PyList>()?;
+    for field in list.iter() {
+        let name = field.get_item(0)?;
+        if name
+            .cast::<PyString>()?
+            .to_str()?
+            .eq_ignore_ascii_case("vary")
+        {
+            return Ok(false);
+        }
+    }
+    if session.varies {
+        list.append((intern!(py, "Vary"), intern!(py, "Cookie")))?;
+    }
+    if let Some(cookie) = &session.set_cookie {
+        list.append((intern!(py, "Set-Cookie"), cookie))?;
+    }
+    Ok(true)
 }

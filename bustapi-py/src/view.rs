@@ -17,13 +17,14 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::call::Endpoint;
 use crate::context::{AppContextBase, Fill, RequestContextBase, allocate};
 use crate::context_variable::{self, Entered};
+use crate::cookie_session::SessionFields;
 use crate::error;
 use crate::function::Kind;
 use crate::hooks::{self, Scopes};
 use crate::plan::Plan;
 use crate::reply::{Reply, StartResponse, from_response, from_wsgi};
 use crate::request::RawRequest;
-use crate::response::Content;
+use crate::response::{Content, add_to_object};
 use crate::routing::Snapshot;
 use crate::stream::Streams;
 
@@ -64,6 +65,13 @@ pub(crate) struct Suspended {
     endpoint: Option<Py<PyString>>,
     /// The `contextvars.Context` that the request's steps run in.
     pub(crate) variables: Py<PyAny>,
+}
+
+impl Suspended {
+    pub(crate) fn endpoint<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        let endpoint = self.endpoint.as_ref()?;
+        Some(endpoint.bind(py).clone())
+    }
 }
 
 /// How a request was begun on the event loop's thread.
@@ -120,10 +128,15 @@ impl View {
             endpoint.set_coroutine(Self::is_coroutine(&plan, &name)?);
         }
         let road = self.road(&plan, raw, None)?;
+        // In a context of the request's own, which is left with what was set in it: to set the
+        // variables back costs more, and the next request must not see what this one set.
+        let entered = Entered::new(py)?;
         let answered = road
             .start(arrived.found, false)
             .and_then(|started| road.complete(started));
-        road.settle(answered)
+        let settled = road.settle(answered);
+        entered.exit(py)?;
+        settled
     }
 
     /// Notes whether the event loop may run the view of a request's endpoint. A failure is left
@@ -188,7 +201,8 @@ impl View {
         })
     }
 
-    /// Takes the steps after a coroutine view that gave or raised `outcome`.
+    /// Takes the steps after a coroutine view that gave or raised `outcome`, in the request's
+    /// own context.
     ///
     /// # Errors
     ///
@@ -200,6 +214,22 @@ impl View {
         outcome: Result<Bound<'_, PyAny>, Failure>,
     ) -> PyResult<Reply> {
         let entered = Entered::again(suspended.variables.bind(py))?;
+        let settled = self.finish_within(py, suspended, outcome);
+        entered.exit(py)?;
+        settled
+    }
+
+    /// As [`View::finish`], for a thread that has entered the context.
+    ///
+    /// # Errors
+    ///
+    /// What nothing in Python handles.
+    pub(crate) fn finish_within(
+        &self,
+        py: Python<'_>,
+        suspended: &Suspended,
+        outcome: Result<Bound<'_, PyAny>, Failure>,
+    ) -> PyResult<Reply> {
         let raw = suspended.raw.bind(py).clone();
         let context = suspended.context.bind(py).clone();
         let road = self.road(&suspended.plan, raw, Some(context))?;
@@ -209,9 +239,7 @@ impl View {
                 .and_then(|scopes| road.finalize(&scopes, &value))
                 .map_err(Failure::Finalizing)
         });
-        let settled = road.settle(answered);
-        entered.exit(py)?;
-        settled
+        road.settle(answered)
     }
 
     /// Whether no step after the view may wait.
@@ -348,10 +376,17 @@ impl<'py> Road<'_, 'py> {
             // It is to propagate; the teardown functions still run.
             Err(error) => (Err(error.clone_ref(py)), Some(error)),
         };
-        self.pop(error)?;
+        let tokens = self.pop(error)?;
         let answered = answered?;
-        // A body that is made from now on has left the request's context behind.
-        answered.enter(py)?;
+        if answered.is_streamed() {
+            // A body that is made from now on has left the request's context behind.
+            if let Some((token, app_token)) = tokens {
+                let package = &self.view.package;
+                context_variable::reset(package.cv_request.bind(py), token.bind(py))?;
+                context_variable::reset(package.cv_app.bind(py), app_token.bind(py))?;
+            }
+            answered.enter(py)?;
+        }
         Ok(answered)
     }
 
@@ -379,6 +414,7 @@ impl<'py> Road<'_, 'py> {
                 matched: matched
                     .as_ref()
                     .map(|matched| (matched.rule.clone(), matched.view_args.clone())),
+                sessions: self.plan.sessions.as_ref(),
             },
         );
         if self.plan.watches_contexts(py) {
@@ -472,7 +508,7 @@ impl<'py> Road<'_, 'py> {
         let Some(files) = plan.static_files(view) else {
             return Ok(None);
         };
-        if plan.own_finalize || plan.own_make_response || self.is_seen() {
+        if plan.own_finalize || plan.own_make_response || self.is_seen()? {
             return Ok(None);
         }
         let Some(name) = matched.view_args.get_item(intern!(py, "filename"))? else {
@@ -491,18 +527,21 @@ impl<'py> Road<'_, 'py> {
     }
 
     /// Whether anything is to see the response before it is sent.
-    fn is_seen(&self) -> bool {
-        let py = self.py();
+    fn is_seen(&self) -> PyResult<bool> {
+        Ok(self.has_hooks_after() || self.keeps_session()?)
+    }
+
+    /// Whether functions, or a method of the application's own, take the response.
+    fn has_hooks_after(&self) -> bool {
         self.plan.own_process_response
-            || self.plan.has_after(py)
+            || self.plan.has_after(self.py())
             || RequestContextBase::after_request_functions_of(&self.context).is_some()
-            || self.keeps_session()
     }
 
     /// Whether there is a session to save.
-    fn keeps_session(&self) -> bool {
-        RequestContextBase::opened_session(&self.context).is_some()
-            || self.plan.may_refresh_session(self.py(), self.raw.get())
+    fn keeps_session(&self) -> PyResult<bool> {
+        Ok(RequestContextBase::opened_session(&self.context).is_some()
+            || self.plan.may_refresh_session(self.py(), self.raw.get())?)
     }
 
     /// Makes a response of what the view returned; natively where nobody else sees it.
@@ -525,36 +564,47 @@ impl<'py> Road<'_, 'py> {
         } else {
             Content::of(plan, value)
         };
-        let after_this = RequestContextBase::after_request_functions_of(&self.context);
-        let keeps_session = self.keeps_session();
-        let unseen = !plan.own_process_response
-            && !plan.has_after(py)
-            && after_this.is_none()
-            && !keeps_session;
-        if unseen && let Some(content) = content {
-            return Ok(content.into_response(plan, py)?.into());
+        if let Some(content) = &content
+            && !self.has_hooks_after()
+            && let Some(fields) = self.session_fields()?
+        {
+            return Ok(content.to_response(plan, py, &fields)?.into());
         }
         let made = match content {
             Some(content) => content.to_object(plan, py)?,
             None => None,
         };
-        let response = match made {
+        let mut response = match made {
             Some(made) => made,
             None => self
                 .app
                 .call_method1(intern!(py, "make_response"), (value,))?,
         };
-        let response = if plan.own_process_response {
-            self.app
-                .call_method1(intern!(py, "process_response"), (response,))?
+        if plan.own_process_response {
+            response = self
+                .app
+                .call_method1(intern!(py, "process_response"), (response,))?;
         } else {
-            let response = hooks::after(plan, &self.app, scopes, after_this.as_ref(), response)?;
-            if keeps_session {
-                self.save_session(&response)?;
-            }
-            response
-        };
+            let after_this = RequestContextBase::after_request_functions_of(&self.context);
+            response = hooks::after(plan, &self.app, scopes, after_this.as_ref(), response)?;
+            self.save_session(&response)?;
+        }
         self.convert(&response)
+    }
+
+    /// What the session adds to a response that nobody else sees; `None` where its interface has
+    /// to save it.
+    fn session_fields(&self) -> PyResult<Option<SessionFields>> {
+        if !self.keeps_session()? {
+            return Ok(Some(SessionFields::default()));
+        }
+        match &self.plan.sessions {
+            Some(sessions) => {
+                let session = self.context.getattr(intern!(self.py(), "_session"))?;
+                sessions.save(&session)
+            }
+            None => Ok(None),
+        }
     }
 
     /// Opens a session that has waited, by the interface that there was when the request came.
@@ -575,7 +625,15 @@ impl<'py> Road<'_, 'py> {
     }
 
     fn save_session(&self, response: &Bound<'py, PyAny>) -> PyResult<()> {
+        if !self.keeps_session()? {
+            return Ok(());
+        }
         let py = self.py();
+        if let Some(fields) = self.session_fields()?
+            && add_to_object(self.plan, response, &fields)?
+        {
+            return Ok(());
+        }
         let interface = self.plan.session_interface.bind(py);
         let session = self.context.getattr(intern!(py, "_session"))?;
         let is_null = interface.call_method1(intern!(py, "is_null_session"), (&session,))?;
@@ -615,30 +673,27 @@ impl<'py> Road<'_, 'py> {
         Ok((self.convert(&response)?, error))
     }
 
-    /// Makes what was current before current again, after the teardown functions.
-    fn pop(&self, error: Option<PyErr>) -> PyResult<()> {
+    /// Ends the request's contexts, after the teardown functions. The variables still hold them
+    /// where there is something to set them back with.
+    fn pop(&self, error: Option<PyErr>) -> PyResult<Option<(Py<PyAny>, Py<PyAny>)>> {
         let py = self.py();
         let tokens = if error.is_some() || self.plan.has_teardown(py) {
             None
         } else {
             RequestContextBase::take_tokens(&self.context)
         };
-        let Some((token, app_token)) = tokens else {
+        if tokens.is_none() {
             let error = match error.map(|error| error.into_value(py)) {
                 Some(error) if self.ignores(&error)? => None,
                 error => error,
             };
             self.context.call_method1(intern!(py, "pop"), (error,))?;
-            return Ok(());
-        };
-        if let Some(request) = RequestContextBase::made_request(&self.context) {
+        } else if let Some(request) = RequestContextBase::made_request(&self.context) {
             // Closes uploaded files.
             request.call_method0(intern!(py, "close"))?;
             self.raw.get().forget_request(py)?;
         }
-        let package = &self.view.package;
-        context_variable::reset(package.cv_request.bind(py), token.bind(py))?;
-        context_variable::reset(package.cv_app.bind(py), app_token.bind(py))
+        Ok(tokens)
     }
 
     fn ignores(&self, error: &Py<PyBaseException>) -> PyResult<bool> {

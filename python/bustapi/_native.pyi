@@ -8,15 +8,19 @@ from _typeshed import OptExcInfo
 from _typeshed.wsgi import WSGIEnvironment
 from typing_extensions import Self, disjoint_base
 from werkzeug.datastructures import EnvironHeaders as _EnvironHeaders
+from werkzeug.datastructures import Headers as _Headers
 from werkzeug.routing import Map as _WerkzeugMap
 from werkzeug.routing import MapAdapter as _WerkzeugMapAdapter
 from werkzeug.routing import Rule as _WerkzeugRule
 from werkzeug.wrappers import Request as _WerkzeugRequest
+from werkzeug.wrappers import Response as _WerkzeugResponse
 
 from . import typing as ft
 from .app import Flask
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
+from .json.provider import DefaultJSONProvider, JSONProvider
 from .request import Request
+from .response import Response
 from .routing import MapAdapter
 from .sessions import SessionMixin
 
@@ -36,11 +40,16 @@ __all__ = [
     "StartResponse",
     "build_in_request",
     "dump_json",
+    "is_default_provider",
+    "is_default_response",
+    "json_response",
     "load_json",
     "make_proxy",
     "make_request",
     "serve",
+    "set_json_provider",
     "set_request_classes",
+    "set_response_classes",
 ]
 
 # ------------------------------------------------------------------ server
@@ -183,6 +192,13 @@ class RequestContextBase:
     url_adapter: _WerkzeugMapAdapter | None
     flashes: list[tuple[str, str]] | None
     _session: SessionMixin | None
+    @property
+    def session(self) -> SessionMixin:
+        """The session, which reading this marks as accessed.
+
+        :raises AssertionError: the context has not been pushed yet.
+        """
+
     _after_request_functions: list[ft.AfterRequestCallable[Any]]
     _cv_tokens: list[tuple[Token[RequestContext], AppContext | None]]
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
@@ -258,7 +274,31 @@ def set_request_classes(
 def make_request(request_class: Any, raw: RawRequest) -> Any:
     """Make the request of an application's request class."""
 
+# ------------------------------------------------------------------ responses
+
+def set_response_classes(response: type[Response], headers: type[_Headers]) -> None:
+    """Name the package's classes; called once, where the first is defined."""
+
+def is_default_response(class_: Any, /) -> bool:
+    """Tell whether a class makes and sends responses as the default one does."""
+
 # ------------------------------------------------------------------ JSON
+
+def set_json_provider(provider: type[DefaultJSONProvider]) -> None:
+    """Name the default class of providers; called once, where it is defined."""
+
+def is_default_provider(provider: Any) -> bool:
+    """Tell whether a provider is of the default class, or of one that writes responses like it,
+    and nothing but its application is set on it.
+    """
+
+def json_response(
+    provider: JSONProvider, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> _WerkzeugResponse | None:
+    """Make the response that the default provider makes of these arguments.
+
+    :return: ``None`` for values and classes that are the provider's own matter.
+    """
 
 def load_json(text: Any) -> Any:
     """Read a value as :func:`json.loads` does.

@@ -38,7 +38,10 @@ from .signals import got_request_exception as got_request_exception
 from .signals import request_finished as request_finished
 from .signals import request_started as request_started
 from .signals import request_tearing_down as request_tearing_down
-from .templating import Environment  # noqa: TC001 Flask's module has it at run time
+from .templating import (
+    Environment,  # noqa: TC001 Flask's module has it at run time
+    _default_template_ctx_processor,
+)
 from .testing import EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response
 
@@ -229,12 +232,17 @@ class Flask(App):
     def update_template_context(self, context: dict[str, t.Any]) -> None:
         """Add what the context processors give to `context`, where it has no such name."""
         given = context.copy()
-        scopes = (None, *reversed(request.blueprints)) if request else (None,)
+        req_ctx = _cv_request.get(None)
+        scopes = (None,) if req_ctx is None else (None, *reversed(req_ctx.request.blueprints))
 
         for scope in scopes:
             if scope in self.template_context_processors:
                 for processor in self.template_context_processors[scope]:
-                    context.update(self.ensure_sync(processor)())
+                    # Asking whether a function is a coroutine function takes longer than this one.
+                    if processor is not _default_template_ctx_processor:
+                        processor = self.ensure_sync(processor)
+
+                    context.update(processor())
 
         context.update(given)
 

@@ -269,16 +269,6 @@ class RequestContext(RequestContextBase):
             self.request.url_rule = rule
             self.request.view_args = t.cast("dict[str, t.Any]", view_args)
 
-    @property
-    def session(self) -> SessionMixin:
-        """The session, which reading this marks as accessed.
-
-        :raises AssertionError: the context has not been pushed yet.
-        """
-        assert self._session is not None, "The session has not yet been opened."
-        self._session.accessed = True
-        return self._session
-
     def push(self) -> None:
         """Make this context current, open the session, route the request.
 

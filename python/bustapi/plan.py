@@ -14,16 +14,21 @@ import os
 import typing as t
 from datetime import timedelta
 
-from werkzeug.datastructures import Headers
 from werkzeug.http import HTTP_STATUS_CODES
 
 from . import signals
-from ._native import Generation as Generation  # noqa: TC001 what an app counts with
+from ._native import Generation as Generation  # what an app counts with
+from ._native import is_default_provider, is_default_response
 from .ctx import AppContext, RequestContext
 from .event_loop import HAS_TASK_CONTEXTS
-from .json.provider import DefaultJSONProvider
 from .response import Response
-from .sessions import SecureCookieSessionInterface
+from .sessions import (
+    SecureCookieSession,
+    SecureCookieSessionInterface,
+    _has_default_format,
+    _mark_modified,
+    session_json_serializer,
+)
 
 if t.TYPE_CHECKING:
     from werkzeug.wrappers import Response as ResponseBase
@@ -31,21 +36,6 @@ if t.TYPE_CHECKING:
     from .app import Flask
 
 _CONTEXT_STEPS = ("push", "pop", "match_request", "_open_session")
-_RESPONSE_STEPS = (
-    "__init__",
-    "__call__",
-    "autocorrect_location_header",
-    "automatically_set_content_length",
-    "close",
-    "default_mimetype",
-    "default_status",
-    "get_app_iter",
-    "get_wsgi_headers",
-    "get_wsgi_response",
-    "implicit_sequence_conversion",
-    "iter_encoded",
-    "set_data",
-)
 _RESPONSE_STATE = {
     "headers",
     "_status",
@@ -54,7 +44,6 @@ _RESPONSE_STATE = {
     "_on_close",
     "response",
 }
-_JSON_STEPS = ("response", "dumps", "_prepare_response_obj", "default", "compact", "mimetype")
 _APP_STEPS = (
     "__call__",
     "wsgi_app",
@@ -71,6 +60,37 @@ _APP_STEPS = (
     "create_url_adapter",
     "send_static_file",
     "get_send_file_max_age",
+    "secret_key",
+    "permanent_session_lifetime",
+)
+_INTERFACE_STEPS = (
+    "open_session",
+    "save_session",
+    "get_signing_serializer",
+    "is_null_session",
+    "session_class",
+    "get_cookie_name",
+    "get_cookie_domain",
+    "get_cookie_path",
+    "get_cookie_httponly",
+    "get_cookie_secure",
+    "get_cookie_samesite",
+    "get_cookie_partitioned",
+    "get_expiration_time",
+    "should_set_cookie",
+    "_native_signer",
+    "_sign",
+)
+_SESSION_STEPS = (
+    "__init__",
+    "__new__",
+    "__iter__",
+    "__len__",
+    "__bool__",
+    "get",
+    "permanent",
+    "modified",
+    "accessed",
 )
 
 # What the classes held when they were defined, before anything could patch them.
@@ -88,8 +108,8 @@ def set_application_class(cls: type[Flask]) -> None:
 
 _note(RequestContext, _CONTEXT_STEPS)
 _note(AppContext, ("push", "pop"))
-_note(Response, _RESPONSE_STEPS)
-_note(DefaultJSONProvider, _JSON_STEPS)
+_note(SecureCookieSessionInterface, _INTERFACE_STEPS)
+_note(SecureCookieSession, _SESSION_STEPS)
 
 
 def _has_own(obj: object, defaults_of: type, *names: str) -> bool:
@@ -131,11 +151,11 @@ class Description:
             response_class,
             type(json),
             type(interface),
+            SecureCookieSession,
         ]
         self.app_context_class = AppContext
         self.request_context_class = RequestContext
         self.response_class = response_class if isinstance(response_class, type) else Response
-        self.headers_class = Headers
         self.session_interface = interface
 
         #: The contexts cannot be made natively: the app is called as WSGI.
@@ -159,27 +179,31 @@ class Description:
         )
         self.has_task_contexts = HAS_TASK_CONTEXTS
 
-        default_response = (
-            isinstance(response_class, type)
-            and issubclass(response_class, Response)
-            and not _replaces(response_class, Response)
-        )
+        default_response = is_default_response(response_class)
         self.plain_text = default_response
         #: Instances hold what the native server reads and writes, and nothing else.
         self.lean_response = default_response and set(vars(Response())) == _RESPONSE_STATE
         #: The provider writes what the native one does: only `_app` is set on it.
-        self.plain_json = (
-            default_response
-            and isinstance(json, DefaultJSONProvider)
-            and not _replaces(type(json), DefaultJSONProvider)
-            and set(vars(json)) <= {"_app"}
-            and json.ensure_ascii
-            and json.sort_keys
-        )
+        self.plain_json = default_response and is_default_provider(json)
         #: Looked at for each request: what is set on the provider later changes what it writes.
         self.json_attributes: dict[str, t.Any] = getattr(json, "__dict__", {})
         self.status_names = HTTP_STATUS_CODES
         self.lazy_session = type(interface) is SecureCookieSessionInterface
+
+        #: The server opens and saves sessions itself.
+        self.cookie_sessions = (
+            isinstance(interface, SecureCookieSessionInterface)
+            and self.lazy_session
+            and set(vars(interface)) <= {"_signer"}
+            and not _replaces(SecureCookieSessionInterface, SecureCookieSessionInterface)
+            and not _replaces(SecureCookieSession, SecureCookieSession)
+            and not own("secret_key", "permanent_session_lifetime")
+            and _has_default_format(interface, app)
+        )
+        self.session_class = SecureCookieSession
+        self.session_on_update = _mark_modified
+        self.session_salt = SecureCookieSessionInterface.salt.encode()
+        self.session_tags = session_json_serializer.order
 
         #: The view of static files that the server may send itself, and their folder.
         self.static_view: t.Any = None

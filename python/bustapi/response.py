@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typing as t
 
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as ResponseBase
 
 from . import json
+from ._native import set_response_classes
 from .globals import current_app
 
 
@@ -39,3 +41,6 @@ class Response(ResponseBase):
             return t.cast("int", current_app.config["MAX_COOKIE_SIZE"])
 
         return super().max_cookie_size
+
+
+set_response_classes(Response, Headers)

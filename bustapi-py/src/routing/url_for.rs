@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyString, PyType};
 use super::adapter::MapAdapterBase;
 use super::call::{BuildArguments, Call};
 use super::references::References;
-use crate::plan::version_of;
+use crate::defaults::version_of;
 
 /// The methods of applications that have a say in URLs, and the modules they are written in.
 const METHODS: [(&str, &str); 2] = [

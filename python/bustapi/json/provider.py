@@ -16,7 +16,7 @@ from datetime import date
 
 from werkzeug.http import http_date
 
-from bustapi._native import dump_json, load_json
+from bustapi._native import dump_json, json_response, load_json, set_json_provider
 
 if t.TYPE_CHECKING:
     from werkzeug.sansio.response import Response
@@ -182,6 +182,11 @@ class DefaultJSONProvider(JSONProvider):
 
         :raises TypeError: both kinds of arguments, or a value without JSON form.
         """
+        response = json_response(self, args, kwargs)
+
+        if response is not None:
+            return response
+
         value = self._prepare_response_obj(args, kwargs)
         compact = self.compact
 
@@ -191,3 +196,6 @@ class DefaultJSONProvider(JSONProvider):
         layout: dict[str, t.Any] = {"indent": 2} if compact is False else {"separators": (",", ":")}
         text = self.dumps(value, **layout)
         return self._app.response_class(f"{text}\n", mimetype=self.mimetype)
+
+
+set_json_provider(DefaultJSONProvider)

@@ -330,3 +330,41 @@ def session_in_hooks(fw):
         return "view"
 
     return app
+
+
+@case(get("/"), get("/"))
+def session_begun_after_the_view(fw):
+    app = fw.app()
+
+    @app.after_request
+    def after(response):
+        fw.session["count"] = fw.session.get("count", 0) + 1
+        response.headers["X-Count"] = fw.session["count"]
+        return response
+
+    @app.get("/")
+    def view():
+        return "view"
+
+    return app
+
+
+@case(get("/"), get("/"), get("/large"), get("/"))
+def session_settings_changed_by_views(fw):
+    app = fw.app()
+    app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+
+    @app.get("/")
+    def view():
+        app.config["SESSION_COOKIE_NAME"] = "renamed"
+        app.config["SESSION_COOKIE_HTTPONLY"] = False
+        app.config["SESSION_COOKIE_DOMAIN"] = "localhost"
+        app.config["APPLICATION_ROOT"] = "/a b"
+        return fw.jsonify(fw.session.get("name", "new"), fw.session.setdefault("name", "kept"))
+
+    @app.get("/large")
+    def large():
+        fw.session["nested"] = {"list": [1, 2.5, None, True, "é"], "tuple": (1, 2)}
+        return "large"
+
+    return app
