@@ -322,11 +322,11 @@ impl LoopDriver {
         let captured = self.captured.bind(py);
         // Only this thread uses the loop, and nothing but the constructor runs meanwhile.
         event_loop.setattr(call_soon, captured)?;
-        let made = make();
+        let task = make();
         event_loop.delattr(call_soon)?;
         let step = lock(&captured.get().0).take();
         let step = step.ok_or_else(|| PyRuntimeError::new_err("the task was not scheduled"));
-        Ok((made?, step?.into_bound(py)))
+        Ok((task?, step?.into_bound(py)))
     }
 
     fn answer(&self, py: Python<'_>, responder: Responder, reply: Reply) {

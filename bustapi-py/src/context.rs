@@ -408,7 +408,9 @@ impl RequestContextBase {
 
     /// The session, which reading this marks as accessed.
     ///
-    /// :raises AssertionError: the context has not been pushed yet.
+    /// # Errors
+    ///
+    /// `AssertionError` where the context has not been pushed yet.
     #[getter(session)]
     fn python_session<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::accessed_session(slf)

@@ -203,7 +203,7 @@ impl CookieSessions {
             Some(permanent) => permanent.is_truthy()?,
             None => false,
         };
-        if !modified && !(permanent && settings.refreshes) {
+        if !(modified || permanent && settings.refreshes) {
             return Ok(Some(fields));
         }
         if !fields.varies {

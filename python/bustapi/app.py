@@ -38,10 +38,7 @@ from .signals import got_request_exception as got_request_exception
 from .signals import request_finished as request_finished
 from .signals import request_started as request_started
 from .signals import request_tearing_down as request_tearing_down
-from .templating import (
-    Environment,  # noqa: TC001 Flask's module has it at run time
-    _default_template_ctx_processor,
-)
+from .templating import Environment, _default_template_ctx_processor
 from .testing import EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response
 
@@ -239,10 +236,10 @@ class Flask(App):
             if scope in self.template_context_processors:
                 for processor in self.template_context_processors[scope]:
                     # Asking whether a function is a coroutine function takes longer than this one.
-                    if processor is not _default_template_ctx_processor:
-                        processor = self.ensure_sync(processor)
-
-                    context.update(processor())
+                    if processor is _default_template_ctx_processor:
+                        context.update(_default_template_ctx_processor())
+                    else:
+                        context.update(self.ensure_sync(processor)())
 
         context.update(given)
 
