@@ -27,6 +27,7 @@ mod dispatch;
 mod error;
 pub mod executor;
 mod fault;
+mod file_body;
 pub mod framing;
 mod handler;
 mod listener;

@@ -457,3 +457,59 @@ fn a_file_that_shrinks_while_it_is_sent_breaks_the_answer_off() {
     assert!(client.rest().len() < 64 * 1024 * 1024);
     assert!(crate::support::logged("became shorter") > 0);
 }
+
+#[test]
+fn files_and_other_answers_keep_their_order_on_a_connection() {
+    let directory = Directory::new("order");
+    let large = |seed: u8| -> Vec<u8> {
+        let bytes = (0..900_000_u32).map(|number| number.to_le_bytes()[1] ^ seed);
+        bytes.collect()
+    };
+    directory.write("one", large(1));
+    directory.write("two", large(2));
+    directory.write("small", "small");
+    let server = serve(Config::default(), directory.files().at("/"));
+    let mut client = server.connect();
+    let head = "HEAD /two HTTP/1.1\r\nHost: a\r\n\r\n";
+    let part = "GET /one HTTP/1.1\r\nHost: a\r\nRange: bytes=70000-\r\n\r\n";
+    client.send(
+        [
+            &get("/one"),
+            &get("/small"),
+            head,
+            &get("/two"),
+            part,
+            &get("/small"),
+        ]
+        .concat(),
+    );
+    assert!(client.reply_to(false).body == large(1));
+    assert_eq!(client.reply_to(false).text(), "small");
+    assert_eq!(
+        client.reply_to(true).field("content-length"),
+        Some("900000")
+    );
+    assert!(client.reply_to(false).body == large(2));
+    assert!(client.reply_to(false).body == large(1)[70_000..]);
+    assert_eq!(client.reply_to(false).text(), "small");
+}
+
+#[test]
+fn clients_that_do_not_read_hold_up_nobody() {
+    let directory = Directory::new("unread");
+    let large = vec![b'x'; 32 * 1024 * 1024];
+    directory.write("large", &large);
+    let server = serve(Config::default(), directory.files().at("/"));
+    let lazy: Vec<_> = std::iter::repeat_with(|| {
+        let mut client = server.connect();
+        client.send(get("/large"));
+        assert_eq!(client.reply_head().status, 200);
+        client
+    })
+    .take(30)
+    .collect();
+    let mut client = server.connect();
+    client.send(get("/large"));
+    assert!(client.reply_to(false).body == large);
+    drop(lazy);
+}
