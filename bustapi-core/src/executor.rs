@@ -34,6 +34,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::fault;
+use crate::turn::Turn;
 use crate::usage::ThreadUsage;
 
 /// Calls that take longer than this hold up the other connections noticeably.
@@ -305,6 +306,7 @@ impl<W: Work> Inner<W> {
         if first.is_none() {
             return false;
         }
+        let _turn = Turn::begin();
         // Time counts from when the first job is asked for: entering the interpreter may have
         // to wait for the pool's threads, which is not the endpoint's fault.
         let mut batch: Option<(Instant, Option<ThreadUsage>)> = None;

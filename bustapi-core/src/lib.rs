@@ -35,6 +35,7 @@ mod server;
 pub mod shutdown;
 mod static_files;
 mod stream;
+mod turn;
 mod usage;
 mod watch;
 
