@@ -185,19 +185,14 @@ impl StaticFiles {
             path: path.to_owned(),
         };
         let safe = safe_path(path).ok_or_else(not_found)?;
-        if !self.precompressed {
-            return self.respond_with(&safe, None, method, headers);
-        }
-        let accepted = joined_text(headers, &ACCEPT_ENCODING)
-            .map(|value| Accept::parse(&value, AcceptKind::Word));
-        for coding in &CODINGS {
-            let takes = |accept: &Accept| accept.quality(coding.name).is_ok_and(|q| q > 0.0);
-            if !accepted.as_ref().is_some_and(takes) {
-                continue;
-            }
-            match self.respond_with(&safe, Some(coding), method, headers) {
-                Err(FileError::NotFound { .. }) => {}
-                answer => return answer,
+        if self.precompressed
+            && let Some(accepted) = joined_text(headers, &ACCEPT_ENCODING)
+        {
+            for coding in accepted_codings(&safe, &accepted) {
+                match self.respond_with(&safe, Some(coding), method, headers) {
+                    Err(FileError::NotFound { .. }) => {}
+                    answer => return answer,
+                }
             }
         }
         self.respond_with(&safe, None, method, headers)
@@ -354,7 +349,7 @@ impl StaticFiles {
         fields.insert(CACHE_CONTROL, plain_value(&cache_control));
         fields.insert(ETAG, plain_value(&etag.to_string()));
         fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        if self.precompressed {
+        if self.precompressed && !is_coded(path) {
             fields.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         }
         let fields_unmodified = fields
@@ -404,9 +399,13 @@ impl StaticFiles {
 }
 
 /// A coding of files that lie beside their originals.
-struct Coding {
-    name: &'static str,
-    suffix: &'static str,
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Coding {
+    /// As in `Content-Encoding`.
+    pub name: &'static str,
+    /// What the name of the coded file has beyond the original's.
+    pub suffix: &'static str,
 }
 
 /// The better one first.
@@ -420,6 +419,38 @@ const CODINGS: [Coding; 2] = [
         suffix: ".gz",
     },
 ];
+
+/// Whether a file of this name is coded itself, so that it is sent as it is.
+#[must_use]
+pub fn is_coded(name: &str) -> bool {
+    CODINGS.iter().any(|coding| name.ends_with(coding.suffix))
+}
+
+/// The codings in which a client that sent this `Accept-Encoding` may be sent the file `name`,
+/// the one it likes best first, and of equal ones the better first. None that it likes less than
+/// the file as it is (RFC 9110 section 12.5.3).
+///
+/// ```
+/// let codings = bustapi_core::accepted_codings("app.js", "gzip, deflate, br;q=0.9, zstd");
+/// let names: Vec<_> = codings.iter().map(|coding| coding.name).collect();
+/// assert_eq!(names, ["gzip", "br"]);
+/// ```
+#[must_use]
+pub fn accepted_codings(name: &str, accept_encoding: &str) -> Vec<&'static Coding> {
+    if is_coded(name) {
+        return Vec::new();
+    }
+    let accept = Accept::parse(accept_encoding, AcceptKind::Word);
+    let quality = |coding: &str| accept.quality(coding).unwrap_or(0.0);
+    let least = quality("identity");
+    let mut rated: Vec<_> = CODINGS
+        .iter()
+        .map(|coding| (quality(coding.name), coding))
+        .filter(|(quality, _)| *quality > 0.0 && *quality >= least)
+        .collect();
+    rated.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    rated.into_iter().map(|(_, coding)| coding).collect()
+}
 
 fn unreadable(path: &str) -> impl FnOnce(io::Error) -> FileError {
     move |source| FileError::Unreadable {
@@ -531,5 +562,32 @@ mod tests {
                 assert_eq!(safe_path(path).as_deref(), safe, "{path}");
             }
         }
+    }
+    #[test]
+    fn a_file_is_looked_at_once_in_a_turn_and_again_in_the_next() {
+        let name = format!("bustapi-turn-{}", std::process::id());
+        let path = std::env::temp_dir().join(&name);
+        std::fs::write(&path, "old").unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let files = StaticFiles::new(std::env::temp_dir());
+        let content = || {
+            let answer = files.respond(&name, &Method::GET, &HeaderMap::new());
+            match answer.unwrap().into_body() {
+                Body::Bytes(bytes) => bytes,
+                other => panic!("{other:?}"),
+            }
+        };
+        let turn = Turn::begin();
+        assert_eq!(content(), "old");
+        assert_eq!(content(), "old");
+        std::fs::write(&path, "new").unwrap();
+        assert_eq!(content(), "old", "as the request came before");
+        drop(turn);
+        assert_eq!(content(), "new");
+        let _turn = Turn::begin();
+        assert_eq!(content(), "new");
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -368,7 +368,14 @@ fn compressed_neighbours_go_to_who_takes_them() {
         ("a.css", "gzip, deflate, br", "a.css.br", Some("br")),
         ("a.css", "gzip", "a.css.gz", Some("gzip")),
         ("a.css", "br;q=0, gzip;q=0.5", "a.css.gz", Some("gzip")),
+        ("a.css", "br;q=0.5, gzip", "a.css.gz", Some("gzip")),
+        ("a.css", "*", "a.css.br", Some("br")),
+        ("a.css", "*;q=0.5, br;q=0", "a.css.gz", Some("gzip")),
+        ("a.css", "BR", "a.css.br", Some("br")),
         ("a.css", "identity", "a.css", None),
+        ("a.css", "gzip;q=0.5, identity", "a.css", None),
+        ("a.css", "gzip;q=0, *;q=0", "a.css", None),
+        ("a.css", "", "a.css", None),
         ("b.css", "gzip, br", "b.css", None),
     ] {
         let response = respond(&files, path, &[("accept-encoding", accepts)]);
@@ -385,8 +392,33 @@ fn compressed_neighbours_go_to_who_takes_them() {
         );
         assert_eq!(headers["vary"], "Accept-Encoding");
     }
-    let response = respond(&directory.files(), "a.css", &[("accept-encoding", "gzip")]);
+    let accepts = ("accept-encoding", "gzip, br");
+    let coded = respond(&files, "a.css", &[accepts]);
+    let plain = respond(&files, "a.css", &[]);
+    assert_ne!(coded.headers()["etag"], plain.headers()["etag"]);
+    let tag = coded.headers()["etag"].to_str().unwrap();
+    let known = ("if-none-match", tag);
+    let unmodified = respond(&files, "a.css", &[accepts, known]);
+    assert_eq!(unmodified.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(unmodified.headers()["vary"], "Accept-Encoding");
+    assert_eq!(
+        respond(&files, "a.css", &[known]).status(),
+        StatusCode::OK,
+        "another representation"
+    );
+    let part = respond(&files, "a.css", &[accepts, ("range", "bytes=6-")]);
+    assert_eq!(bytes(&part), b"br", "of the coded file");
+    assert_eq!(part.headers()["content-range"], "bytes 6-7/8");
+    assert_eq!(part.headers()["content-encoding"], "br");
+
+    directory.write("a.css.gz.br", "twice");
+    let asked_for = respond(&files, "a.css.gz", &[accepts]);
+    assert_eq!(bytes(&asked_for), b"a.css.gz");
+    assert!(!asked_for.headers().contains_key("vary"));
+
+    let response = respond(&directory.files(), "a.css", &[accepts]);
     assert_eq!(bytes(&response), b"a.css", "Flask does not do it");
+    assert!(!response.headers().contains_key("vary"));
 }
 
 #[test]

@@ -282,6 +282,16 @@ def set_response_classes(response: type[Response], headers: type[_Headers]) -> N
 def is_default_response(class_: Any, /) -> bool:
     """Tell whether a class makes and sends responses as the default one does."""
 
+# ------------------------------------------------------------------ static files
+
+def accepted_codings(name: str, accept_encoding: str) -> list[tuple[str, str]]:
+    """The codings in which a file may be sent to a client, the one it likes best first, each with
+    the suffix of such files' names.
+    """
+
+def is_coded(name: str) -> bool:
+    """Whether a file of this name is compressed itself."""
+
 # ------------------------------------------------------------------ JSON
 
 def set_json_provider(provider: type[DefaultJSONProvider]) -> None:
