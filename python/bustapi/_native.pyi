@@ -82,12 +82,15 @@ def serve(
     *,
     signals: bool = True,
     threads: int = 40,
+    stream_threads: int | None = None,
     drain_timeout: float = 30.0,
 ) -> bool:
     """Serve `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
 
     :param signals: whether the server reacts to them; if not, it serves until the process ends.
     :param threads: most threads for views that take long.
+    :param stream_threads: most threads that wait for pieces of streamed answers, 1,000 by
+        default.
     :param drain_timeout: seconds that open requests may go on after a stop was asked for; zero
         for as long as they take.
     :return: whether all threads have ended; one may still be in a view.
