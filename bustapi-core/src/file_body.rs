@@ -28,8 +28,11 @@ use http_body::Frame;
 use tokio::task::JoinHandle;
 
 /// How much of a file is sent before other connections get their turn: large enough that the
-/// turn does not show, small enough for many downloads at once.
-const PIECE: usize = 256 * 1024;
+/// turn does not show.
+const PIECE: usize = 1024 * 1024;
+/// How much is read where the system does not send it: large enough that handing the reading to
+/// another thread does not show, small enough for many downloads at once.
+const READ: usize = 256 * 1024;
 
 /// Nobody touches it, so that it takes no memory.
 static STAND_IN: LazyLock<Box<[u8]>> = LazyLock::new(|| vec![0; PIECE].into_boxed_slice());
@@ -139,7 +142,8 @@ impl FileBody {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let length = usize::try_from(self.left).map_or(PIECE, |left| left.min(PIECE));
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let length = left.min(PIECE);
         if cache::has(&self.file, self.offset, length) {
             self.pieces.lock().push_back(Piece {
                 file: Arc::clone(&self.file),
@@ -150,7 +154,7 @@ impl FileBody {
             self.has_sent = true;
             return Poll::Ready(Some(Ok(Frame::data(Chunk::File(length)))));
         }
-        let (file, offset) = (Arc::clone(&self.file), self.offset);
+        let (file, offset, length) = (Arc::clone(&self.file), self.offset, left.min(READ));
         self.reading = Some(tokio::task::spawn_blocking(move || {
             read_at(&file, offset, length)
         }));

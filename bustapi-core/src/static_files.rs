@@ -283,8 +283,8 @@ impl StaticFiles {
             None => Cow::Borrowed(path),
         };
         let turn = Turn::current();
-        if turn.is_some()
-            && let Some(known) = self.lock().entries.get(key.as_ref())
+        let known = self.lock().entries.get(key.as_ref()).cloned();
+        if let Some(known) = &known
             && known.was_looked_at(turn)
         {
             return Ok(Arc::clone(known));
@@ -301,11 +301,11 @@ impl StaticFiles {
         if !metadata.is_file() || !(self.follow_links || self.contains(&full)) {
             return Err(not_found());
         }
-        if let Some(known) = self.lock().entries.get(key.as_ref())
+        if let Some(known) = known
             && known.stamp == Stamp::of(&metadata)
         {
             known.look_at(turn);
-            return Ok(Arc::clone(known));
+            return Ok(known);
         }
         let (stamp, content) = read(&full).map_err(unreadable(path))?;
         let known = Arc::new(self.describe(path, coding, &full, stamp, content));
