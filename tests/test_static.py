@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pytest
@@ -154,3 +155,32 @@ def test_a_changed_file_is_sent_as_it_is_now(live_server, site):
     assert server.get("/static/page.txt").body == b"changed"
     (site / "static" / "page.txt").unlink()
     assert server.get("/static/page.txt").status == 404
+
+
+def test_a_large_file_is_sent_whole_and_in_parts(live_server, site):
+    content = os.urandom(5_000_000)
+    (site / "static" / "large.bin").write_bytes(content)
+    server = live_server(APP.format(setup=""))
+    assert server.get("/static/large.bin").body == content
+    part = server.get("/static/large.bin", ("Range", "bytes=1234567-4567890"))
+    assert part.status == 206
+    assert part.body == content[1234567:4567891]
+    head = server.request("HEAD", "/static/large.bin")
+    assert head.header("Content-Length") == "5000000"
+    assert head.body == b""
+
+
+def test_clients_that_leave_a_large_file_do_no_harm(live_server, site):
+    with open(site / "static" / "large.bin", "wb") as large:
+        large.truncate(100_000_000)
+
+    server = live_server(APP.format(setup=""))
+
+    for _ in range(10):
+        with contextlib.closing(server.connect()) as connection:
+            connection.sendall(b"GET /static/large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+    assert server.get("/static/page.txt").body == b"a page\nof text\n"
+    assert server.stop() == 0
+    assert "Traceback" not in server.log
