@@ -59,7 +59,7 @@ TABLE = """
 """
 
 NATIVE = {"request", "response", "routing", "sessions", "json.operations", "json.provider"}
-NATIVE |= {"plan", "server"}
+NATIVE |= {"plan", "resources", "server"}
 # Contexts and their proxies are pushed and read for every request.
 NATIVE |= {"ctx", "globals"}
 

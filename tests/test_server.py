@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -508,6 +509,57 @@ def test_a_worker_that_is_ended_as_it_starts_is_replaced(live_server):
     server.wait_for("ended with status 15")
     assert until(lambda: len({server.get("/process").text for _ in range(20)}) == 2)
     assert server.stop() == 0
+
+
+WATCHED_FORKS = """
+
+def before_fork():
+    say(f"forked with {len(os.listdir('/proc/self/task'))} threads")
+
+
+def after_fork():
+    if os.path.exists("hold"):
+        say("held")
+        # Opening it for reading waits for the test to open it for writing.
+        open("hold").close()
+
+
+os.register_at_fork(before=before_fork, after_in_child=after_fork)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs /proc")
+def test_what_connects_while_a_worker_is_replaced_is_served(live_server, tmp_path):
+    server = live_server(APP + WATCHED_FORKS, "--workers", "2")
+    first = until(
+        lambda: len(found := {int(server.get("/process").text) for _ in range(20)}) == 2 and found
+    )
+    os.mkfifo(tmp_path / "hold")
+    killed = first.pop()
+    os.kill(killed, signal.SIGKILL)
+    server.wait_for("held")
+    connections = [server.connect() for _ in range(40)]
+
+    for connection in connections:
+        connection.sendall(head("GET /process HTTP/1.1", "Host: a", "Connection: close"))
+
+    # The other worker goes on meanwhile.
+    assert until(lambda: select.select(connections, [], [], 0)[0])
+    (tmp_path / "hold").write_text("")
+    answers = [read_answer(connection) for connection in connections]
+    assert {answer.status for answer in answers} == {200}
+    processes = {int(answer.text) for answer in answers}
+    assert killed not in processes
+    assert len(processes) == 2
+    assert first < processes
+
+    for connection in connections:
+        connection.close()
+
+    assert server.stop() == 0
+    # Threads do not survive a fork, and what they hold is held for ever.
+    server.wait_for("forked with 1 threads", 3)
+    assert server.log.count("forked with") == 3
 
 
 def test_a_unix_socket(live_server, tmp_path):

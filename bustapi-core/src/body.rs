@@ -1,21 +1,20 @@
 //! Bodies on the wire: what is read from a client, and what hyper is given to write.
 
-use std::fs::File;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use bustapi_http::{Body, BodyError, BodyStream};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::task::JoinHandle;
 
 use crate::access_log::AccessEntry;
 use crate::error::ReadError;
 use crate::fault;
+use crate::file_body::{Chunk, FileBody, FilePieces};
 use crate::watch::ConnState;
 
 /// A request's body.
@@ -202,7 +201,7 @@ pub(crate) struct WireBody {
 enum Source {
     Once(Option<Bytes>),
     Stream(BodyStream),
-    File(FileReader),
+    File(FileBody),
 }
 
 impl WireBody {
@@ -211,17 +210,17 @@ impl WireBody {
         matches!(body, Body::Empty | Body::Bytes(_))
     }
 
-    pub(crate) fn new(body: Body, tail: Option<Tail>) -> Self {
+    /// `file_pieces` gives the connection's, for a file.
+    pub(crate) fn new(
+        body: Body,
+        tail: Option<Tail>,
+        file_pieces: impl FnOnce() -> Arc<FilePieces>,
+    ) -> Self {
         let source = match body {
             Body::Empty => Source::Once(None),
             Body::Bytes(bytes) => Source::Once(Some(bytes)),
             Body::Stream(stream) => Source::Stream(stream),
-            Body::File(range) => Source::File(FileReader {
-                file: Some(range.file),
-                offset: range.offset,
-                left: range.length,
-                reading: None,
-            }),
+            Body::File(range) => Source::File(FileBody::new(range, file_pieces())),
         };
         Self {
             source,
@@ -247,20 +246,26 @@ impl Drop for Tail {
 }
 
 impl HttpBody for WireBody {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Chunk>, BodyError>>> {
         if let Some(failure) = self.failure.take() {
             return Poll::Ready(Some(Err(failure)));
         }
         let polled = match &mut self.source {
-            Source::Once(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Stream(stream) => stream.as_mut().poll_frame(context),
-            Source::File(reader) => reader.poll_frame(context),
+            Source::Once(bytes) => {
+                let chunk = bytes.take().map(Chunk::Bytes);
+                Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
+            }
+            Source::Stream(stream) => stream
+                .as_mut()
+                .poll_frame(context)
+                .map_ok(|frame| frame.map_data(Chunk::Bytes)),
+            Source::File(file) => file.poll_frame(context),
         };
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
@@ -268,7 +273,7 @@ impl HttpBody for WireBody {
                     entry: Some(entry), ..
                 }) = &mut self.tail
                 {
-                    entry.sent += frame.data_ref().map_or(0, Bytes::len) as u64;
+                    entry.sent += frame.data_ref().map_or(0, Chunk::remaining) as u64;
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -288,7 +293,7 @@ impl HttpBody for WireBody {
         match &self.source {
             Source::Once(bytes) => bytes.is_none(),
             Source::Stream(stream) => stream.is_end_stream(),
-            Source::File(reader) => reader.left == 0,
+            Source::File(file) => file.left() == 0,
         }
     }
 
@@ -298,63 +303,7 @@ impl HttpBody for WireBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Source::Stream(stream) => stream.size_hint(),
-            Source::File(reader) => SizeHint::with_exact(reader.left),
+            Source::File(file) => SizeHint::with_exact(file.left()),
         }
     }
-}
-
-/// How much of a file is read at a time: large enough that handing the read to another
-/// thread does not show, small enough for many downloads at once.
-const FILE_CHUNK: u64 = 256 * 1024;
-
-/// Reads a file piece by piece on the runtime's blocking threads.
-struct FileReader {
-    file: Option<File>,
-    offset: u64,
-    left: u64,
-    reading: Option<JoinHandle<(File, std::io::Result<Bytes>)>>,
-}
-
-impl FileReader {
-    fn poll_frame(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        loop {
-            if let Some(reading) = &mut self.reading {
-                let joined = ready!(Pin::new(reading).poll(context));
-                self.reading = None;
-                let (file, read) = joined?;
-                self.file = Some(file);
-                let bytes = read?;
-                self.offset += bytes.len() as u64;
-                self.left -= bytes.len() as u64;
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
-            }
-            let Some(file) = self.file.take().filter(|_| self.left > 0) else {
-                return Poll::Ready(None);
-            };
-            let (offset, length) = (self.offset, self.left.min(FILE_CHUNK));
-            self.reading = Some(tokio::task::spawn_blocking(move || {
-                let read = read_at(&file, offset, length);
-                (file, read)
-            }));
-        }
-    }
-}
-
-/// Exactly `length` bytes from `offset`.
-fn read_at(mut file: &File, offset: u64, length: u64) -> std::io::Result<Bytes> {
-    use std::io::{Error, ErrorKind, Read, Seek, SeekFrom};
-
-    file.seek(SeekFrom::Start(offset))?;
-    let mut buffer = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.take(length).read_to_end(&mut buffer)?;
-    if (buffer.len() as u64) < length {
-        return Err(Error::new(
-            ErrorKind::UnexpectedEof,
-            "the file became shorter while it was sent",
-        ));
-    }
-    Ok(Bytes::from(buffer))
 }

@@ -35,7 +35,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Most threads for calls that block.
     pub pool_threads: usize,
-    /// Most threads that wait for pieces of streamed answers.
+    /// Most threads that wait for pieces of streamed answers. Each takes some 40 KB while its
+    /// stream waits; further streams wait for one of them.
     pub stream_threads: usize,
     /// Whether each answered request is written to the access log.
     pub access_log: bool,
@@ -63,7 +64,8 @@ impl Default for Config {
             half_close: true,
             drain_timeout: Duration::from_secs(30),
             pool_threads: 40,
-            stream_threads: 200,
+            // Event streams hold one each for as long as they wait, and they are made on demand.
+            stream_threads: 1000,
             access_log: false,
         }
     }

@@ -297,6 +297,9 @@ impl Future for Answering {
                 entry: self.entry.take(),
             })
         };
-        Poll::Ready(Ok(response.map(|body| WireBody::new(body, tail))))
+        let file_pieces = || self.state.file_pieces();
+        Poll::Ready(Ok(
+            response.map(|body| WireBody::new(body, tail, file_pieces))
+        ))
     }
 }

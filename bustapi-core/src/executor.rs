@@ -34,6 +34,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::fault;
+use crate::turn::Turn;
 use crate::usage::ThreadUsage;
 
 /// Calls that take longer than this hold up the other connections noticeably.
@@ -171,12 +172,20 @@ impl<W: Work> Executor<W> {
                     waker: None,
                 }),
                 max_threads: threads.max(1),
+                notice: Mutex::new(None),
                 pool: Mutex::new(Pool::default()),
                 wake: Condvar::new(),
                 ended: Condvar::new(),
                 busy: AtomicU32::new(0),
             }),
         }
+    }
+
+    /// Logs `notice` the first time that a job finds all threads of the pool busy.
+    #[must_use]
+    pub fn with_notice(self, notice: String) -> Self {
+        *lock(&self.inner.notice) = Some(notice);
+        self
     }
 
     /// Queues `job`, a call of the endpoint whose habit is `habit`.
@@ -230,6 +239,8 @@ struct Inner<W: Work> {
     work: Arc<W>,
     queue: Mutex<Queue<W>>,
     max_threads: usize,
+    /// What is told once, when a job has to wait for a thread.
+    notice: Mutex<Option<String>>,
     pool: Mutex<Pool<W>>,
     wake: Condvar,
     /// Notified when a thread has ended.
@@ -305,6 +316,7 @@ impl<W: Work> Inner<W> {
         if first.is_none() {
             return false;
         }
+        let _turn = Turn::begin();
         // Time counts from when the first job is asked for: entering the interpreter may have
         // to wait for the pool's threads, which is not the endpoint's fault.
         let mut batch: Option<(Instant, Option<ThreadUsage>)> = None;
@@ -364,7 +376,11 @@ impl<W: Work> Inner<W> {
                 }
             }
         } else {
+            let waits = pool.jobs.len() > pool.idle;
             drop(pool);
+            if waits && let Some(notice) = lock(&self.notice).take() {
+                fault::log(&notice);
+            }
         }
         self.wake.notify_one();
         Ok(())

@@ -27,6 +27,7 @@ mod dispatch;
 mod error;
 pub mod executor;
 mod fault;
+mod file_body;
 pub mod framing;
 mod handler;
 mod listener;
@@ -34,6 +35,7 @@ mod server;
 pub mod shutdown;
 mod static_files;
 mod stream;
+mod turn;
 mod usage;
 mod watch;
 
@@ -49,7 +51,7 @@ pub use handler::{Answer, Handler, Responder, responder};
 pub use hyper::ext::ReasonPhrase;
 pub use listener::{Address, Listener};
 pub use server::Server;
-pub use static_files::{FileError, StaticFiles};
+pub use static_files::{Coding, FileError, StaticFiles, accepted_codings, is_coded};
 
 // The examples of the README are tested with the documentation's.
 #[doc = include_str!("../README.md")]

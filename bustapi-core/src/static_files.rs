@@ -4,14 +4,16 @@
 //! [`Handler`] of it. Validators, `Content-Disposition`, ranges and conditions are
 //! Werkzeug's, so that a client's cache outlives a change of server.
 //!
-//! Small files are kept in memory. Every request still asks the system for the file's time
-//! and length, which costs about a microsecond: an answer is never older than the file.
+//! Small files are kept in memory. The system is still asked for the file's time and length
+//! after a request has come, so that no answer is older than the file. That is half the cost of
+//! an answer; the requests that an IO thread answers in one [`Turn`] share it.
 
 mod known;
 
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bustapi_http::conditional::{ETag, Outcome, Validators, evaluate};
@@ -31,6 +33,7 @@ use http::{Method, StatusCode};
 use crate::dispatch::Routed;
 use crate::fault;
 use crate::handler::{Handler, Responder};
+use crate::turn::Turn;
 
 use known::{ATTEMPTS, Cache, Content, Known, Stamp, read};
 
@@ -182,19 +185,14 @@ impl StaticFiles {
             path: path.to_owned(),
         };
         let safe = safe_path(path).ok_or_else(not_found)?;
-        if !self.precompressed {
-            return self.respond_with(&safe, None, method, headers);
-        }
-        let accepted = joined_text(headers, &ACCEPT_ENCODING)
-            .map(|value| Accept::parse(&value, AcceptKind::Word));
-        for coding in &CODINGS {
-            let takes = |accept: &Accept| accept.quality(coding.name).is_ok_and(|q| q > 0.0);
-            if !accepted.as_ref().is_some_and(takes) {
-                continue;
-            }
-            match self.respond_with(&safe, Some(coding), method, headers) {
-                Err(FileError::NotFound { .. }) => {}
-                answer => return answer,
+        if self.precompressed
+            && let Some(accepted) = joined_text(headers, &ACCEPT_ENCODING)
+        {
+            for coding in accepted_codings(&safe, &accepted) {
+                match self.respond_with(&safe, Some(coding), method, headers) {
+                    Err(FileError::NotFound { .. }) => {}
+                    answer => return answer,
+                }
             }
         }
         self.respond_with(&safe, None, method, headers)
@@ -278,28 +276,41 @@ impl StaticFiles {
 
     /// The file as it is now, from memory if it has not changed.
     fn find(&self, path: &str, coding: Option<&'static Coding>) -> Result<Arc<Known>, FileError> {
-        let name = match coding {
-            Some(coding) => Cow::Owned(format!("{path}{}", coding.suffix)),
+        // No file's name holds a NUL. In place of its original, a coded file has other headers
+        // than when it is asked for itself.
+        let key = match coding {
+            Some(coding) => Cow::Owned(format!("{path}\0{}", coding.name)),
             None => Cow::Borrowed(path),
         };
-        let full = self.root.join(name.as_ref());
+        let turn = Turn::current();
+        let known = self.lock().entries.get(key.as_ref()).cloned();
+        if let Some(known) = &known
+            && known.was_looked_at(turn)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let mut full = self.root.join(path);
+        if let Some(coding) = coding {
+            full.as_mut_os_string().push(coding.suffix);
+        }
         let not_found = || FileError::NotFound {
-            path: name.to_string(),
+            path: path.to_owned(),
         };
         // Any error here means that the file cannot be seen: missing, not permitted, too long.
         let metadata = std::fs::metadata(&full).map_err(|_| not_found())?;
         if !metadata.is_file() || !(self.follow_links || self.contains(&full)) {
             return Err(not_found());
         }
-        if let Some(known) = self.lock().entries.get(name.as_ref())
+        if let Some(known) = known
             && known.stamp == Stamp::of(&metadata)
         {
-            return Ok(Arc::clone(known));
+            known.look_at(turn);
+            return Ok(known);
         }
-        let (stamp, content) = read(&full).map_err(unreadable(&name))?;
+        let (stamp, content) = read(&full).map_err(unreadable(path))?;
         let known = Arc::new(self.describe(path, coding, &full, stamp, content));
         if stamp.is_settled() {
-            self.lock().keep(name.into_owned(), &known);
+            self.lock().keep(key.into_owned(), &known);
         }
         Ok(known)
     }
@@ -338,7 +349,7 @@ impl StaticFiles {
         fields.insert(CACHE_CONTROL, plain_value(&cache_control));
         fields.insert(ETAG, plain_value(&etag.to_string()));
         fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        if self.precompressed {
+        if self.precompressed && !is_coded(path) {
             fields.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         }
         let fields_unmodified = fields
@@ -348,6 +359,7 @@ impl StaticFiles {
             .collect();
         Known {
             stamp,
+            turn: AtomicU64::new(0),
             content,
             etag,
             last_modified,
@@ -387,9 +399,13 @@ impl StaticFiles {
 }
 
 /// A coding of files that lie beside their originals.
-struct Coding {
-    name: &'static str,
-    suffix: &'static str,
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Coding {
+    /// As in `Content-Encoding`.
+    pub name: &'static str,
+    /// What the name of the coded file has beyond the original's.
+    pub suffix: &'static str,
 }
 
 /// The better one first.
@@ -403,6 +419,38 @@ const CODINGS: [Coding; 2] = [
         suffix: ".gz",
     },
 ];
+
+/// Whether a file of this name is coded itself, so that it is sent as it is.
+#[must_use]
+pub fn is_coded(name: &str) -> bool {
+    CODINGS.iter().any(|coding| name.ends_with(coding.suffix))
+}
+
+/// The codings in which a client that sent this `Accept-Encoding` may be sent the file `name`,
+/// the one it likes best first, and of equal ones the better first. None that it likes less than
+/// the file as it is (RFC 9110 section 12.5.3).
+///
+/// ```
+/// let codings = bustapi_core::accepted_codings("app.js", "gzip, deflate, br;q=0.9, zstd");
+/// let names: Vec<_> = codings.iter().map(|coding| coding.name).collect();
+/// assert_eq!(names, ["gzip", "br"]);
+/// ```
+#[must_use]
+pub fn accepted_codings(name: &str, accept_encoding: &str) -> Vec<&'static Coding> {
+    if is_coded(name) {
+        return Vec::new();
+    }
+    let accept = Accept::parse(accept_encoding, AcceptKind::Word);
+    let quality = |coding: &str| accept.quality(coding).unwrap_or(0.0);
+    let least = quality("identity");
+    let mut rated: Vec<_> = CODINGS
+        .iter()
+        .map(|coding| (quality(coding.name), coding))
+        .filter(|(quality, _)| *quality > 0.0 && *quality >= least)
+        .collect();
+    rated.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    rated.into_iter().map(|(_, coding)| coding).collect()
+}
 
 fn unreadable(path: &str) -> impl FnOnce(io::Error) -> FileError {
     move |source| FileError::Unreadable {
@@ -514,5 +562,32 @@ mod tests {
                 assert_eq!(safe_path(path).as_deref(), safe, "{path}");
             }
         }
+    }
+    #[test]
+    fn a_file_is_looked_at_once_in_a_turn_and_again_in_the_next() {
+        let name = format!("bustapi-turn-{}", std::process::id());
+        let path = std::env::temp_dir().join(&name);
+        std::fs::write(&path, "old").unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let files = StaticFiles::new(std::env::temp_dir());
+        let content = || {
+            let answer = files.respond(&name, &Method::GET, &HeaderMap::new());
+            match answer.unwrap().into_body() {
+                Body::Bytes(bytes) => bytes,
+                other => panic!("{other:?}"),
+            }
+        };
+        let turn = Turn::begin();
+        assert_eq!(content(), "old");
+        assert_eq!(content(), "old");
+        std::fs::write(&path, "new").unwrap();
+        assert_eq!(content(), "old", "as the request came before");
+        drop(turn);
+        assert_eq!(content(), "new");
+        let _turn = Turn::begin();
+        assert_eq!(content(), "new");
+        std::fs::remove_file(&path).unwrap();
     }
 }

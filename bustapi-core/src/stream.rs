@@ -8,11 +8,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bustapi_http::Peer;
+#[cfg(target_os = "linux")]
+use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+#[cfg(target_os = "linux")]
+use crate::fault;
+#[cfg(target_os = "linux")]
+use crate::file_body::{FilePieces, is_stand_in};
 use crate::framing::{Guard, Refusal};
 use crate::watch::{ConnState, Phase};
 
@@ -43,6 +49,43 @@ impl Socket {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    /// Sends what the socket takes of the first piece of a file.
+    #[cfg(target_os = "linux")]
+    fn poll_send_file(
+        &self,
+        context: &mut Context<'_>,
+        pieces: &FilePieces,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let sent = match self {
+                Self::Tcp(stream) => {
+                    ready!(stream.poll_write_ready(context))?;
+                    stream.try_io(Interest::WRITABLE, || pieces.send(stream))
+                }
+                Self::Unix(stream) => {
+                    ready!(stream.poll_write_ready(context))?;
+                    stream.try_io(Interest::WRITABLE, || pieces.send(stream))
+                }
+            };
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
         }
     }
 
@@ -95,6 +138,40 @@ impl Stream {
             Poll::Pending => self.state.write_waits(),
             Poll::Ready(_) => self.state.wrote(),
         }
+    }
+
+    /// Writes what comes before the first stand-in for a piece of a file, or has the piece sent.
+    #[cfg(target_os = "linux")]
+    fn poll_write_chunks(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let bytes = slices.iter().take_while(|slice| !is_stand_in(slice));
+        let count = bytes.count();
+        if count > 0 || slices.is_empty() {
+            return self.socket.poll_write_vectored(context, &slices[..count]);
+        }
+        let sent = ready!(
+            self.socket
+                .poll_send_file(context, &self.state.file_pieces())
+        );
+        if let Err(error) = &sent
+            && error.kind() == io::ErrorKind::UnexpectedEof
+        {
+            // The head is made: closing the connection is all that can tell the client.
+            fault::log(&format!("an answer broke off: {error}"));
+        }
+        Poll::Ready(sent)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn poll_write_chunks(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.socket.poll_write_vectored(context, slices)
     }
 
     /// Takes back the bytes from the fault on, and puts in their place what makes hyper refuse.
@@ -160,17 +237,11 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = match &mut self.socket {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            #[cfg(unix)]
-            Socket::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-        };
-        self.note(&polled);
-        polled
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -178,11 +249,7 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = match &mut self.socket {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            #[cfg(unix)]
-            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        };
+        let polled = self.poll_write_chunks(context, slices);
         self.note(&polled);
         polled
     }

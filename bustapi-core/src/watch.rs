@@ -9,13 +9,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::config::Config;
+use crate::file_body::FilePieces;
 
 /// The precision of time-outs; a quarter of a second costs nothing and is soon enough.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -65,6 +66,8 @@ pub(crate) struct ConnState {
     max_body_patience: u32,
     expired: AtomicBool,
     draining: AtomicBool,
+    /// What hyper has been given of files and has not written; made when a file is first sent.
+    file_pieces: OnceLock<Arc<FilePieces>>,
     /// The connection's task, to be woken when its time is up.
     waker: Mutex<Option<Waker>>,
 }
@@ -165,6 +168,10 @@ impl ConnState {
         self.draining.load(Relaxed)
     }
 
+    pub(crate) fn file_pieces(&self) -> Arc<FilePieces> {
+        Arc::clone(self.file_pieces.get_or_init(Arc::default))
+    }
+
     pub(crate) fn set_waker(&self, waker: &Waker) {
         let mut slot = lock(&self.waker);
         if slot.as_ref().is_none_or(|known| !known.will_wake(waker)) {
@@ -229,6 +236,7 @@ impl Watch {
             max_body_patience: self.body,
             expired: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            file_pieces: OnceLock::new(),
             waker: Mutex::new(None),
         });
         let mut connections = lock(&self.connections);

@@ -353,3 +353,40 @@ fn quick_calls_are_not_held_up_by_sleeping_ones() {
         begin.elapsed()
     );
 }
+
+#[test]
+fn a_pool_that_is_full_says_so_once() {
+    collect_log();
+    let work = Arc::new(Closures::default());
+    let executor = Executor::new(work, 1).with_notice("the pool of one is full".to_owned());
+    let habit = Arc::new(Habit::default());
+    let (release, released) = mpsc::channel::<()>();
+    let (done, is_done) = mpsc::channel();
+    let began = done.clone();
+    executor.submit(
+        &habit,
+        Place::Pool,
+        Box::new(move || {
+            began.send(()).unwrap();
+            released.recv_timeout(DEADLINE).unwrap();
+        }),
+    );
+    is_done.recv_timeout(DEADLINE).unwrap();
+    assert_eq!(logged("the pool of one is full"), 0);
+    for _ in 0..2 {
+        let done = done.clone();
+        executor.submit(
+            &habit,
+            Place::Pool,
+            Box::new(move || done.send(()).unwrap()),
+        );
+    }
+    assert_eq!(logged("the pool of one is full"), 1);
+    release.send(()).unwrap();
+    for _ in 0..2 {
+        is_done.recv_timeout(DEADLINE).unwrap();
+    }
+    executor.close();
+    assert!(executor.join(DEADLINE));
+    assert_eq!(logged("the pool of one is full"), 1);
+}

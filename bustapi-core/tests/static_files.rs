@@ -368,7 +368,14 @@ fn compressed_neighbours_go_to_who_takes_them() {
         ("a.css", "gzip, deflate, br", "a.css.br", Some("br")),
         ("a.css", "gzip", "a.css.gz", Some("gzip")),
         ("a.css", "br;q=0, gzip;q=0.5", "a.css.gz", Some("gzip")),
+        ("a.css", "br;q=0.5, gzip", "a.css.gz", Some("gzip")),
+        ("a.css", "*", "a.css.br", Some("br")),
+        ("a.css", "*;q=0.5, br;q=0", "a.css.gz", Some("gzip")),
+        ("a.css", "BR", "a.css.br", Some("br")),
         ("a.css", "identity", "a.css", None),
+        ("a.css", "gzip;q=0.5, identity", "a.css", None),
+        ("a.css", "gzip;q=0, *;q=0", "a.css", None),
+        ("a.css", "", "a.css", None),
         ("b.css", "gzip, br", "b.css", None),
     ] {
         let response = respond(&files, path, &[("accept-encoding", accepts)]);
@@ -385,8 +392,33 @@ fn compressed_neighbours_go_to_who_takes_them() {
         );
         assert_eq!(headers["vary"], "Accept-Encoding");
     }
-    let response = respond(&directory.files(), "a.css", &[("accept-encoding", "gzip")]);
+    let accepts = ("accept-encoding", "gzip, br");
+    let coded = respond(&files, "a.css", &[accepts]);
+    let plain = respond(&files, "a.css", &[]);
+    assert_ne!(coded.headers()["etag"], plain.headers()["etag"]);
+    let tag = coded.headers()["etag"].to_str().unwrap();
+    let known = ("if-none-match", tag);
+    let unmodified = respond(&files, "a.css", &[accepts, known]);
+    assert_eq!(unmodified.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(unmodified.headers()["vary"], "Accept-Encoding");
+    assert_eq!(
+        respond(&files, "a.css", &[known]).status(),
+        StatusCode::OK,
+        "another representation"
+    );
+    let part = respond(&files, "a.css", &[accepts, ("range", "bytes=6-")]);
+    assert_eq!(bytes(&part), b"br", "of the coded file");
+    assert_eq!(part.headers()["content-range"], "bytes 6-7/8");
+    assert_eq!(part.headers()["content-encoding"], "br");
+
+    directory.write("a.css.gz.br", "twice");
+    let asked_for = respond(&files, "a.css.gz", &[accepts]);
+    assert_eq!(bytes(&asked_for), b"a.css.gz");
+    assert!(!asked_for.headers().contains_key("vary"));
+
+    let response = respond(&directory.files(), "a.css", &[accepts]);
     assert_eq!(bytes(&response), b"a.css", "Flask does not do it");
+    assert!(!response.headers().contains_key("vary"));
 }
 
 #[test]
@@ -456,4 +488,60 @@ fn a_file_that_shrinks_while_it_is_sent_breaks_the_answer_off() {
         .unwrap();
     assert!(client.rest().len() < 64 * 1024 * 1024);
     assert!(crate::support::logged("became shorter") > 0);
+}
+
+#[test]
+fn files_and_other_answers_keep_their_order_on_a_connection() {
+    let directory = Directory::new("order");
+    let large = |seed: u8| -> Vec<u8> {
+        let bytes = (0..900_000_u32).map(|number| number.to_le_bytes()[1] ^ seed);
+        bytes.collect()
+    };
+    directory.write("one", large(1));
+    directory.write("two", large(2));
+    directory.write("small", "small");
+    let server = serve(Config::default(), directory.files().at("/"));
+    let mut client = server.connect();
+    let head = "HEAD /two HTTP/1.1\r\nHost: a\r\n\r\n";
+    let part = "GET /one HTTP/1.1\r\nHost: a\r\nRange: bytes=70000-\r\n\r\n";
+    client.send(
+        [
+            &get("/one"),
+            &get("/small"),
+            head,
+            &get("/two"),
+            part,
+            &get("/small"),
+        ]
+        .concat(),
+    );
+    assert!(client.reply_to(false).body == large(1));
+    assert_eq!(client.reply_to(false).text(), "small");
+    assert_eq!(
+        client.reply_to(true).field("content-length"),
+        Some("900000")
+    );
+    assert!(client.reply_to(false).body == large(2));
+    assert!(client.reply_to(false).body == large(1)[70_000..]);
+    assert_eq!(client.reply_to(false).text(), "small");
+}
+
+#[test]
+fn clients_that_do_not_read_hold_up_nobody() {
+    let directory = Directory::new("unread");
+    let large = vec![b'x'; 32 * 1024 * 1024];
+    directory.write("large", &large);
+    let server = serve(Config::default(), directory.files().at("/"));
+    let lazy: Vec<_> = std::iter::repeat_with(|| {
+        let mut client = server.connect();
+        client.send(get("/large"));
+        assert_eq!(client.reply_head().status, 200);
+        client
+    })
+    .take(30)
+    .collect();
+    let mut client = server.connect();
+    client.send(get("/large"));
+    assert!(client.reply_to(false).body == large);
+    drop(lazy);
 }

@@ -34,6 +34,7 @@ mod response_class;
 mod routing;
 mod server;
 mod session;
+mod static_files;
 mod stream;
 mod text;
 mod view;
@@ -76,4 +77,6 @@ mod _native {
     use crate::server::{Listener, serve};
     #[pymodule_export]
     use crate::session::SessionSigner;
+    #[pymodule_export]
+    use crate::static_files::{accepted_codings, is_coded};
 }

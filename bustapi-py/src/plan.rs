@@ -211,12 +211,13 @@ impl Plan {
         let known = self.static_view.as_ref()?;
         let py = view.py();
         let config = self.config.bind(py);
-        let is = |name, value: &Py<PyAny>| {
-            let set = config.get_item(name);
-            matches!(set, Ok(Some(set)) if set.is(value))
+        let is = |name, value: &Py<PyAny>| match config.get_item(name) {
+            Ok(set) => set.map_or(value.is_none(py), |set| set.is(value)),
+            Err(_) => false,
         };
         let holds = view.is(&known.view)
             && is(intern!(py, "SEND_FILE_MAX_AGE_DEFAULT"), &known.max_age)
+            && is(intern!(py, "STATIC_PRECOMPRESSED"), &known.precompressed)
             && is(intern!(py, "USE_X_SENDFILE"), &known.not);
         holds.then_some(&known.files)
     }
@@ -355,6 +356,8 @@ struct StaticView {
     files: StaticFiles,
     /// The setting that the files' age was taken from.
     max_age: Py<PyAny>,
+    /// The setting that allows compressed neighbours, `None` if there is none.
+    precompressed: Py<PyAny>,
     /// `False`.
     not: Py<PyAny>,
 }
@@ -381,15 +384,18 @@ impl StaticView {
         let Ok(age) = age.extract::<Option<u32>>() else {
             return Ok(None);
         };
+        let precompressed = said.getattr(intern!(py, "static_precompressed"))?;
         let files = StaticFiles::new(folder)
             .with_media_types(types)
-            .with_max_age(age);
+            .with_max_age(age)
+            .with_precompressed(precompressed.is_truthy()?);
         Ok(Some(Self {
             view: view.unbind(),
             files,
             max_age: said
                 .getattr(intern!(py, "static_max_age_setting"))?
                 .unbind(),
+            precompressed: precompressed.unbind(),
             not: PyBool::new(py, false).to_owned().into_any().unbind(),
         }))
     }

@@ -78,19 +78,21 @@ const JOIN_TIME: Duration = Duration::from_secs(1);
 /// Serves `app` on `listener` until SIGINT or SIGTERM, on the calling thread; without
 /// `signals`, until the process ends.
 ///
-/// `threads` is the number of pool threads at most; time-outs are in seconds, zero for none.
+/// `threads` is the number of pool threads at most, `stream_threads` that of threads that wait
+/// for pieces of streamed answers; time-outs are in seconds, zero for none.
 ///
 /// :return: whether all threads have ended. One that is still in a view must not meet the end
 ///     of the interpreter.
 /// :raises OSError: if the listener cannot be used.
 #[pyfunction]
-#[pyo3(signature = (app, listener, *, signals=true, threads=40, drain_timeout=30.0))]
+#[pyo3(signature = (app, listener, *, signals=true, threads=40, stream_threads=None, drain_timeout=30.0))]
 pub(crate) fn serve(
     py: Python<'_>,
     app: Py<PyAny>,
     listener: &Bound<'_, Listener>,
     signals: bool,
     threads: usize,
+    stream_threads: Option<usize>,
     drain_timeout: f64,
 ) -> PyResult<bool> {
     let listener = listener
@@ -100,13 +102,15 @@ pub(crate) fn serve(
         .unwrap_or_else(PoisonError::into_inner)
         .take()
         .ok_or_else(|| PyRuntimeError::new_err("the listener is being served already"))?;
+    let defaults = Config::default();
     let config = Config {
         pool_threads: threads,
+        stream_threads: stream_threads.unwrap_or(defaults.stream_threads),
         drain_timeout: Duration::try_from_secs_f64(drain_timeout).unwrap_or_default(),
         // That the client has gone must reach the application; a client that only ends its own
         // sending looks the same.
         half_close: false,
-        ..Config::default()
+        ..defaults
     };
     let plan = py.import("bustapi.plan")?;
     let globals = py.import("bustapi.globals")?;
@@ -123,7 +127,12 @@ pub(crate) fn serve(
         .map(|url_map| url_map.get().shared());
     let view_map = url_map.unbind();
     py.detach(move || {
-        let streams = Executor::new(Arc::new(StreamWork), config.stream_threads);
+        let streams =
+            Executor::new(Arc::new(StreamWork), config.stream_threads).with_notice(format!(
+                "{} streams are waiting for their applications; further ones wait for them \
+             (see `stream_threads`)",
+                config.stream_threads
+            ));
         let calls = Arc::new(Calls {
             view: View::new(app, view_map, package, streams.clone()),
         });

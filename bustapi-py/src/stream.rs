@@ -1,7 +1,7 @@
 //! Bodies that Python makes piece by piece.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use bustapi_core::executor::{Executor, Habit, Place, Work};
@@ -28,6 +28,15 @@ pub(crate) struct Pieces {
     context: OnceLock<Py<PyAny>>,
     /// What the first step gave, while nobody has taken it.
     ahead: Mutex<Ahead>,
+    turn: Mutex<Turn>,
+}
+
+/// Whose turn it is: an iterable must not be closed in the middle of a step.
+#[derive(Default)]
+struct Turn {
+    is_stepping: bool,
+    /// The body is dropped: there are no more steps, and the iterable is to be closed.
+    is_over: bool,
 }
 
 #[derive(Default)]
@@ -48,6 +57,7 @@ impl Pieces {
             iterable: iterable.clone().unbind(),
             context: OnceLock::new(),
             ahead: Mutex::default(),
+            turn: Mutex::default(),
         })
     }
 
@@ -105,6 +115,45 @@ impl Pieces {
 
     fn take_ahead(&self) -> Ahead {
         std::mem::take(&mut *self.ahead.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a step for a body that is waiting; closes the iterable if the body has gone
+    /// meanwhile.
+    fn step(&self, py: Python<'_>, sender: oneshot::Sender<Piece>) {
+        {
+            let mut turn = self.turn();
+            if turn.is_over {
+                return;
+            }
+            turn.is_stepping = true;
+        }
+        let piece = self.next(py).map_err(|error| {
+            error::report(py, error);
+            BodyError::from("the application failed while streaming")
+        });
+        let is_over = {
+            let mut turn = self.turn();
+            turn.is_stepping = false;
+            turn.is_over
+        };
+        if is_over {
+            self.close(py);
+        } else {
+            // A receiver that goes from now on has the iterable closed.
+            drop(sender.send(piece));
+        }
+    }
+
+    /// Notes that no more steps are taken; whether the iterable is to be closed, as the step that
+    /// is under way will not do it.
+    fn end(&self) -> bool {
+        let mut turn = self.turn();
+        turn.is_over = true;
+        !turn.is_stepping
     }
 
     fn close(&self, py: Python<'_>) {
@@ -168,14 +217,7 @@ impl Step {
                     responder.complete(internal_error());
                 }
             },
-            Self::Next(pieces, sender) => {
-                let piece = pieces.next(py).map_err(|error| {
-                    error::report(py, error);
-                    BodyError::from("the application failed while streaming")
-                });
-                // Without a receiver the client has gone; its Close step is on its way.
-                drop(sender.send(piece));
-            }
+            Self::Next(pieces, sender) => pieces.step(py, sender),
             Self::Close(pieces) => pieces.close(py),
         }
     }
@@ -252,7 +294,9 @@ impl HttpBody for PieceStream {
 
 impl Drop for PieceStream {
     fn drop(&mut self) {
-        let step = Step::Close(Arc::clone(&self.pieces));
-        self.streams.submit(&self.habit, Place::Pool, step);
+        if self.pieces.end() {
+            let step = Step::Close(Arc::clone(&self.pieces));
+            self.streams.submit(&self.habit, Place::Pool, step);
+        }
     }
 }

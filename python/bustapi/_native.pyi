@@ -38,8 +38,10 @@ __all__ = [
     "RuleMap",
     "SessionSigner",
     "StartResponse",
+    "accepted_codings",
     "build_in_request",
     "dump_json",
+    "is_coded",
     "is_default_provider",
     "is_default_response",
     "json_response",
@@ -82,12 +84,15 @@ def serve(
     *,
     signals: bool = True,
     threads: int = 40,
+    stream_threads: int | None = None,
     drain_timeout: float = 30.0,
 ) -> bool:
     """Serve `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
 
     :param signals: whether the server reacts to them; if not, it serves until the process ends.
     :param threads: most threads for views that take long.
+    :param stream_threads: most threads that wait for pieces of streamed answers, 1,000 by
+        default.
     :param drain_timeout: seconds that open requests may go on after a stop was asked for; zero
         for as long as they take.
     :return: whether all threads have ended; one may still be in a view.
@@ -281,6 +286,16 @@ def set_response_classes(response: type[Response], headers: type[_Headers]) -> N
 
 def is_default_response(class_: Any, /) -> bool:
     """Tell whether a class makes and sends responses as the default one does."""
+
+# ------------------------------------------------------------------ static files
+
+def accepted_codings(name: str, accept_encoding: str) -> list[tuple[str, str]]:
+    """The codings in which a file may be sent to a client, the one it likes best first, each with
+    the suffix of such files' names.
+    """
+
+def is_coded(name: str) -> bool:
+    """Whether a file of this name is compressed itself."""
 
 # ------------------------------------------------------------------ JSON
 

@@ -210,7 +210,8 @@ class Description:
         self.static_folder: str | None = None
         self.static_max_age_setting = app.config["SEND_FILE_MAX_AGE_DEFAULT"]
         self.static_max_age: int | None = None
-        self.media_types = mimetypes.types_map
+        self.static_precompressed = app.config.get("STATIC_PRECOMPRESSED")
+        self.media_types: dict[str, str] = {}
 
         # A relative folder is joined to `root_path` once more, as Flask does: Python's matter.
         if (
@@ -222,6 +223,9 @@ class Description:
             max_age = self.static_max_age_setting
             self.static_view = app._static_view
             self.static_folder = app.static_folder
+            # Until it is made, the map lacks the system's types; guessing makes it.
+            mimetypes.guess_type("")
+            self.media_types = mimetypes.types_map
             self.static_max_age = (
                 int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
             )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import posixpath
 import typing as t
 from datetime import timedelta
 
-from .globals import current_app
+from werkzeug.exceptions import NotFound
+
+from ._native import accepted_codings, is_coded
+from .globals import current_app, request
 from .helpers import send_from_directory
 
 if t.TYPE_CHECKING:  # pragma: no cover
@@ -47,7 +52,37 @@ def send_static(owner: StaticFiles, filename: str) -> Response:
 
     # Passed on explicitly: `send_file` alone would only ask the application.
     max_age = owner.get_send_file_max_age(filename)
-    return send_from_directory(t.cast("str", owner.static_folder), filename, max_age=max_age)
+    folder = t.cast("str", owner.static_folder)
+
+    if current_app.config.get("STATIC_PRECOMPRESSED"):
+        return _send_precompressed(folder, filename, max_age)
+
+    return send_from_directory(folder, filename, max_age=max_age)
+
+
+def _send_precompressed(folder: str, filename: str, max_age: int | None) -> Response:
+    """A file, or the compressed one beside it that the client likes best."""
+    path = posixpath.normpath(filename)
+    response = None
+
+    for coding, suffix in accepted_codings(path, request.headers.get("Accept-Encoding", "")):
+        with contextlib.suppress(NotFound):
+            response = send_from_directory(
+                folder,
+                path + suffix,
+                download_name=posixpath.basename(path),
+                max_age=max_age,
+            )
+            response.content_encoding = coding
+            break
+
+    if response is None:
+        response = send_from_directory(folder, filename, max_age=max_age)
+
+    if not is_coded(path):
+        response.vary.add("Accept-Encoding")
+
+    return response
 
 
 def open_file(path: str | os.PathLike[str], mode: str, encoding: str | None) -> t.IO[t.Any]:

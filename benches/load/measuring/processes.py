@@ -98,7 +98,8 @@ def free_port() -> int:
 
 
 class Server:
-    """A running server, pinned to one core; a context manager that ends it.
+    """A running server, pinned to one core (or several, as `taskset` lists them); a context manager
+    that ends it.
 
     Raises:
         ServerFailed: no answer to ``GET /`` within `START_TIME`.
@@ -109,7 +110,7 @@ class Server:
         command: list[str],
         port: int,
         *,
-        core: int,
+        core: int | str,
         environment: Mapping[str, str],
         folder: Path,
         log: Path,

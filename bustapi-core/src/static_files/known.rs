@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use bustapi_http::conditional::ETag;
@@ -90,6 +92,8 @@ pub(super) enum Content {
 /// A state of a file, with what is said of it in answers.
 pub(super) struct Known {
     pub(super) stamp: Stamp,
+    /// The last turn in which the file was found to have this stamp; 0 is none.
+    pub(super) turn: AtomicU64,
     pub(super) content: Content,
     pub(super) etag: ETag,
     pub(super) last_modified: HttpDate,
@@ -99,6 +103,18 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Notes that the file has this stamp in `turn`.
+    pub(super) fn look_at(&self, turn: Option<NonZeroU64>) {
+        if let Some(turn) = turn {
+            self.turn.store(turn.get(), Relaxed);
+        }
+    }
+
+    /// Whether the file had this stamp in `turn`.
+    pub(super) fn was_looked_at(&self, turn: Option<NonZeroU64>) -> bool {
+        turn.is_some_and(|turn| self.turn.load(Relaxed) == turn.get())
+    }
+
     /// The bytes of `span`; `None` if the file is not the same any more.
     pub(super) fn body(&self, span: ByteSpan) -> io::Result<Option<Body>> {
         let path = match &self.content {

@@ -1,0 +1,56 @@
+//! Turns of an IO thread: times in which it runs queued calls and looks at no socket.
+//!
+//! Whatever a turn answers had arrived before it began. So what is learned of the outside world
+//! during a turn is new enough for all its requests.
+
+use std::cell::Cell;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+thread_local! {
+    static CURRENT: Cell<Option<NonZeroU64>> = const { Cell::new(None) };
+}
+
+/// Numbers turns, of all threads.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+/// A turn of this thread, which ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn(());
+
+impl Turn {
+    /// Begins a turn.
+    pub(crate) fn begin() -> Self {
+        CURRENT.set(NonZeroU64::new(LAST.fetch_add(1, Relaxed) + 1));
+        Self(())
+    }
+
+    /// The number of this thread's turn, never used again; `None` outside of one.
+    pub(crate) fn current() -> Option<NonZeroU64> {
+        CURRENT.get()
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_is_told_from_others_and_ends() {
+        assert_eq!(Turn::current(), None);
+        let turn = Turn::begin();
+        let first = Turn::current();
+        assert!(first.is_some());
+        assert_eq!(std::thread::spawn(Turn::current).join().unwrap(), None);
+        drop(turn);
+        assert_eq!(Turn::current(), None);
+        let _turn = Turn::begin();
+        assert_ne!(Turn::current(), first);
+    }
+}
