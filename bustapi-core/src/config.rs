@@ -63,7 +63,7 @@ impl Default for Config {
             keep_alive_timeout: Duration::from_secs(75),
             half_close: true,
             drain_timeout: Duration::from_secs(30),
-            pool_threads: 40,
+            pool_threads: 100,
             // Event streams hold one each for as long as they wait, and they are made on demand.
             stream_threads: 1000,
             access_log: false,

@@ -85,7 +85,7 @@ const JOIN_TIME: Duration = Duration::from_secs(1);
 ///     of the interpreter.
 /// :raises OSError: if the listener cannot be used.
 #[pyfunction]
-#[pyo3(signature = (app, listener, *, signals=true, threads=40, stream_threads=None, drain_timeout=30.0))]
+#[pyo3(signature = (app, listener, *, signals=true, threads=100, stream_threads=None, drain_timeout=30.0))]
 pub(crate) fn serve(
     py: Python<'_>,
     app: Py<PyAny>,

@@ -83,7 +83,7 @@ def serve(
     listener: Listener,
     *,
     signals: bool = True,
-    threads: int = 40,
+    threads: int = 100,
     stream_threads: int | None = None,
     drain_timeout: float = 30.0,
 ) -> bool:
