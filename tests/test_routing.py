@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import inspect
 import pickle
 import threading
 import time
@@ -614,7 +615,7 @@ def test_copies(url_map, adapter):
         copy.deepcopy(url_map)
 
 
-def _references_of_a_used_map():
+def _references_of_a_used_map(*later_rules):
     class Held(BaseConverter):
         def to_python(self, value):
             return value
@@ -632,11 +633,16 @@ def _references_of_a_used_map():
     )
     holder = [url_map]
     url_map.bind("x").match("/a")
+    for rule in later_rules:
+        url_map.add(rule)
     return [weakref.ref(each) for each in (url_map, marker, target)]
 
 
-def test_a_map_is_collected_with_everything_it_holds():
-    references = _references_of_a_used_map()
+@pytest.mark.parametrize("later_rules", [0, 1])
+def test_a_map_is_collected_with_everything_it_holds(later_rules):
+    later = [Rule(f"/later{number}", endpoint="later") for number in range(later_rules)]
+    references = _references_of_a_used_map(*later)
+    del later
     gc.collect()
     assert [reference() for reference in references] == [None, None, None]
 
@@ -803,3 +809,96 @@ def test_url_for_in_a_request(linked_app):
             bustapi.url_for("item", id=1, _scheme="http", _external=False)
         with pytest.raises(BuildError):
             bustapi.url_for("item", id=1, _method="DELETE")
+
+
+def test_url_for_asks_the_current_app_not_the_requests(linked_app):
+    other = bustapi.Flask("other")
+    other.url_defaults(lambda endpoint, values: values.setdefault("by", "other"))
+
+    with linked_app.test_request_context(), other.app_context():
+        assert bustapi.url_for("item", id=1) == other.url_for("item", id=1) == "/items/1?by=other"
+
+
+def test_url_for_outside_of_requests(linked_app):
+    with pytest.raises(RuntimeError, match="application context"):
+        bustapi.url_for("item", id=1)
+
+    linked_app.config["SERVER_NAME"] = "h.test"
+
+    with linked_app.app_context():
+        assert bustapi.url_for("item", id=1) == "http://h.test/items/1"
+        assert bustapi.url_for("item", id=1, _external=False) == "/items/1"
+
+
+def test_url_for_is_called_as_flasks_is(linked_app):
+    parameters = inspect.signature(bustapi.url_for).parameters
+    method = inspect.signature(bustapi.Flask.url_for).parameters
+    assert [*parameters] == [*method][1:]
+    assert [each.default for each in parameters.values()] == [
+        each.default for each in [*method.values()][1:]
+    ]
+    assert pickle.loads(pickle.dumps(bustapi.url_for)) is bustapi.url_for
+    assert bustapi.url_for.__name__ == "url_for"
+    assert bustapi.url_for.__doc__.startswith("Build the URL")
+
+    with linked_app.test_request_context():
+        assert bustapi.url_for(endpoint="item", id=1) == "/items/1"
+        assert (
+            bustapi.url_for("item", id=1, _anchor=None, _method=None, self=2) == "/items/1?self=2"
+        )
+        assert bustapi.url_for("item", id=1, _x="y") == "/items/1?_x=y"
+
+        for args, values in [((), {"id": 1}), (("item", 1), {}), (("item",), {"endpoint": "x"})]:
+            with pytest.raises(TypeError, match=r"url_for\(\)"):
+                bustapi.url_for(*args, **values)
+
+
+def test_url_for_gives_on_what_a_value_raises(linked_app):
+    class Refusing:
+        def __str__(self):
+            raise KeyError("no text")
+
+    with linked_app.test_request_context(), pytest.raises(KeyError, match="no text"):
+        bustapi.url_for("item", id=1, q=Refusing())
+
+
+# -- adapters with methods of their own ---------------------------------------------------------
+
+
+def test_an_adapter_may_be_given_a_method_of_its_own(url_map):
+    adapter = url_map.bind("example.org")
+    adapter.get_host = lambda domain_part: "elsewhere.test"
+    assert adapter.build("user", {"id": 1}, force_external=True) == "http://elsewhere.test/users/1"
+
+    with pytest.raises(RequestRedirect) as redirect:
+        adapter.match("/users", method="POST")
+
+    assert redirect.value.new_url == "http://elsewhere.test/users/"
+    copied = copy.copy(adapter)
+    assert copied.build("user", {"id": 1}, force_external=True).startswith("http://elsewhere.test/")
+
+
+def test_url_for_takes_the_adapters_own_method(linked_app):
+    with linked_app.test_request_context() as context:
+        context.url_adapter.build = lambda *args, **values: "built"
+        assert bustapi.url_for("item", id=1) == linked_app.url_for("item", id=1) == "built"
+
+
+def test_adapters_take_the_default_subdomain_of_the_moment(url_map):
+    assert url_map.bind("example.org").subdomain == ""
+    url_map.default_subdomain = "www"
+    adapter = url_map.bind("example.org")
+    url_map.default_subdomain = "api"
+    assert adapter.subdomain == "www"
+    assert copy.copy(url_map).bind("example.org").subdomain == "api"
+
+    class Own(Map):
+        @property
+        def default_subdomain(self):
+            return "own"
+
+        @default_subdomain.setter
+        def default_subdomain(self, value):
+            pass
+
+    assert Own().bind("example.org").subdomain == "own"

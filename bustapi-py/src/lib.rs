@@ -72,7 +72,7 @@ mod _native {
         set_response_classes,
     };
     #[pymodule_export]
-    use crate::routing::{MapAdapterBase, RuleMap, build_in_request};
+    use crate::routing::{MapAdapterBase, RuleMap, build_in_request, make_url_for};
     #[pymodule_export]
     use crate::server::{Listener, serve};
     #[pymodule_export]

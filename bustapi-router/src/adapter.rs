@@ -220,19 +220,68 @@ impl<M: Deref<Target = Map>> MapAdapter<M> {
 /// ```
 #[must_use]
 pub fn is_server_name(name: &str) -> bool {
-    let (host, _port) = name.split_once(':').unwrap_or((name, ""));
-    is_host(host) && !name.chars().any(char::is_uppercase)
+    let (mut in_host, mut label) = (true, 0);
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' => return false,
+            // Whatever follows the colon is kept as it is, if only it is in lower case.
+            0x80.. => return !in_host && !name.chars().any(char::is_uppercase),
+            b'.' if in_host => {
+                if !(1..=LABEL_MAX).contains(&label) {
+                    return false;
+                }
+                label = 0;
+            }
+            b':' if in_host => {
+                if label > LABEL_MAX {
+                    return false;
+                }
+                (in_host, label) = (false, 0);
+            }
+            _ => label += usize::from(in_host),
+        }
+    }
+    // The last label may be empty, for the root.
+    label <= LABEL_MAX
 }
 
 /// Longest label of a host name, RFC 1035 section 2.3.4.
 const LABEL_MAX: usize = 63;
 
-/// Whether `host` is an ASCII host name whose labels have lengths that DNS allows. The last may
-/// be empty, for the root.
-fn is_host(host: &str) -> bool {
-    let mut labels = host.split('.').rev();
-    let last = labels.next().unwrap_or_default();
-    host.is_ascii()
-        && last.len() <= LABEL_MAX
-        && labels.all(|label| (1..=LABEL_MAX).contains(&label.len()))
+#[cfg(test)]
+mod tests {
+    use super::is_server_name;
+
+    #[test]
+    fn server_names_have_labels_of_dns() {
+        let longest = "a".repeat(63);
+        for name in [
+            "",
+            "a",
+            "example.org",
+            "example.org.",
+            "example.org:8080",
+            "a:é",
+            "127.0.0.1:80:90",
+            &longest,
+            &format!("{longest}.{longest}.:1"),
+        ] {
+            assert!(is_server_name(name), "{name}");
+        }
+        for name in [
+            ".",
+            "a..b",
+            ".a",
+            "A",
+            "a:B",
+            "a:É",
+            "é",
+            "a.é:1",
+            &format!("{longest}a"),
+            &format!("{longest}a:1"),
+            &format!("{longest}a.b"),
+        ] {
+            assert!(!is_server_name(name), "{name}");
+        }
+    }
 }

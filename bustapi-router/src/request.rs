@@ -138,6 +138,33 @@ impl Map {
     ///
     /// The verdict, where no rule matches or the path has another, canonical form.
     pub fn match_path(&self, request: &MatchRequest<'_>) -> Result<Match, MatchError> {
+        let method = Method::new(request.method);
+        let options = self.options();
+        let sought = Sought {
+            domain: if options.host_matching {
+                request.server_name
+            } else {
+                request.subdomain.unwrap_or(&options.default_subdomain)
+            },
+            path: request.path,
+            method: &method,
+            websocket: request.websocket,
+        };
+        if has_one_leading_slash(request.path)
+            && let Some(id) = self.machine.find_static(&sought)
+            && self.machine.gates[id.index()].is_plain()
+        {
+            return Ok(Match {
+                rule: id,
+                values: Values::new(),
+            });
+        }
+        self.search(request, &sought)
+    }
+
+    /// Matches a request by the search.
+    #[inline(never)]
+    fn search(&self, request: &MatchRequest<'_>, sought: &Sought<'_>) -> Result<Match, MatchError> {
         let normal_path;
         let path = if has_one_leading_slash(request.path) {
             request.path
@@ -146,29 +173,23 @@ impl Map {
             &normal_path
         };
         let normal_method;
-        let method = match Method::new(request.method) {
+        let method = match sought.method {
             Method::Other(name) => {
                 normal_method = name.to_uppercase();
                 Method::new(&normal_method)
             }
-            known @ Method::Known(_) => known,
+            known @ Method::Known(_) => *known,
         };
-        let options = self.options();
         let sought = Sought {
-            domain: if options.host_matching {
-                request.server_name
-            } else {
-                request.subdomain.unwrap_or(&options.default_subdomain)
-            },
             path,
             method: &method,
-            websocket: request.websocket,
+            ..*sought
         };
         let mut spans = Spans::new();
         let mut misses = Misses::default();
         let found = self
             .machine
-            .find(&self.rules, &sought, &mut spans, &mut misses);
+            .search(&self.rules, &sought, &mut spans, &mut misses);
         let Some(Found::Rule(id)) = found else {
             return self.no_rule(found, misses, &sought, request);
         };
@@ -178,7 +199,8 @@ impl Map {
             let rule = self.rule(id);
             match convert(rule, &sought, &spans, &mut values) {
                 Ok(()) => {}
-                Err(ConversionError::Rejected) => return Err(self.misses_before(&sought)),
+                // Werkzeug gives up there, with what the search had met before that rule.
+                Err(ConversionError::Rejected) => return Err(verdict(misses)),
                 Err(ConversionError::Failed(source)) => return Err(failed(rule, source)),
             }
         }
@@ -209,7 +231,7 @@ impl Map {
                 ..*sought
             };
             let spans = &mut Spans::new();
-            found = self.machine.find(&self.rules, &again, spans, &mut misses);
+            found = self.machine.search(&self.rules, &again, spans, &mut misses);
             path = Cow::Owned(merged);
         }
         let target = match found {
@@ -221,17 +243,6 @@ impl Map {
         Err(MatchError::RequestRedirect {
             url: site.redirect_url(self, &quote_path(&target), request.query, None),
         })
-    }
-
-    /// The verdict when the rule found rejects its text: Werkzeug gives up there, with what the
-    /// search had met before that rule. The index may have left that out, so the search is run
-    /// again.
-    #[cold]
-    fn misses_before(&self, sought: &Sought<'_>) -> MatchError {
-        let mut misses = Misses::default();
-        let spans = &mut Spans::new();
-        self.machine.search(&self.rules, sought, spans, &mut misses);
-        verdict(misses)
     }
 }
 

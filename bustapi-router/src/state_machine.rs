@@ -132,10 +132,22 @@ impl Gate {
         }
     }
 
+    /// Whether the rule itself is the whole answer.
+    #[inline]
+    pub(crate) const fn is_plain(self) -> bool {
+        !self.has_values && !self.may_redirect
+    }
+
+    /// Whether the rule takes the method that has this bit.
+    #[inline]
+    pub(crate) const fn takes_known(self, bit: u16) -> bool {
+        self.known_methods & bit != 0
+    }
+
     #[inline]
     pub(crate) fn takes(self, method: &Method<'_>, rule: impl FnOnce() -> bool) -> bool {
         match method {
-            Method::Known(bit) => self.known_methods & bit != 0,
+            Method::Known(bit) => self.takes_known(*bit),
             Method::Other(_) => self.any_method || (self.other_methods && rule()),
         }
     }
@@ -147,8 +159,19 @@ pub(crate) struct StateMachine {
     pub(crate) states: Vec<State>,
     /// By the number of the rule.
     pub(crate) gates: Vec<Gate>,
-    /// From a path to the states it leads to by static parts alone, with the state of the domain.
-    pub(crate) index: FxHashMap<Box<str>, SmallVec<[(StateId, StateId); 1]>>,
+    /// From a path to where it leads by static parts alone, for each domain.
+    pub(crate) index: FxHashMap<Box<str>, SmallVec<[StaticWay; 1]>>,
+}
+
+/// Where a path leads by static parts alone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StaticWay {
+    /// The state behind the domain.
+    pub(crate) domain: StateId,
+    pub(crate) state: StateId,
+    /// The first rule there and what it asks, to be read along with the index.
+    pub(crate) rule: RuleId,
+    pub(crate) gate: Gate,
 }
 
 impl Default for StateMachine {
@@ -193,9 +216,15 @@ impl StateMachine {
             && all_static
             && one_domain_part
         {
-            let targets = self.index.entry(static_path.into()).or_default();
-            if !targets.contains(&(domain_state, state)) {
-                targets.push((domain_state, state));
+            let ways = self.index.entry(static_path.into()).or_default();
+            // Rules that come later to the same state are tried later.
+            if !ways.iter().any(|way| way.state == state) {
+                ways.push(StaticWay {
+                    domain: domain_state,
+                    state,
+                    rule: rule.id,
+                    gate: Gate::new(rule),
+                });
             }
         }
     }

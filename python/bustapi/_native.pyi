@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar, Token
-from typing import Any, ClassVar, final, type_check_only
+from typing import Any, ClassVar, TypeVar, final, type_check_only
 
 from _typeshed import OptExcInfo
 from _typeshed.wsgi import WSGIEnvironment
@@ -48,6 +48,7 @@ __all__ = [
     "load_json",
     "make_proxy",
     "make_request",
+    "make_url_for",
     "serve",
     "set_json_provider",
     "set_request_classes",
@@ -339,6 +340,9 @@ class MapAdapterBase(_WerkzeugMapAdapter):
     """Holds what an adapter is bound to; matches and builds natively."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    def _make_foreign(self) -> None:
+        """Leave this adapter to Werkzeug's methods."""
+
     def build(
         self,
         endpoint: Any,
@@ -385,6 +389,7 @@ class RuleMap(_WerkzeugMap):
     ) -> MapAdapter: ...
 
 def build_in_request(
+    app: Flask,
     context: RequestContext,
     endpoint: str,
     values: dict[str, Any],
@@ -397,3 +402,8 @@ def build_in_request(
 
     :return: ``None`` where the application's ``url_for`` has to.
     """
+
+_UrlFor = TypeVar("_UrlFor", bound=Callable[..., str])
+
+def make_url_for(fallback: _UrlFor, /) -> _UrlFor:
+    """Make the ``url_for`` that builds most URLs of a request without calling `fallback`."""

@@ -313,8 +313,8 @@ class Flask(App):
 
         if req_ctx is not None:
             # Most URLs are no matter of the application's; see `routing.build_in_request`.
-            if _anchor is None and req_ctx.app is self:
-                url = build_in_request(req_ctx, endpoint, values, _method, _scheme, _external)
+            if _anchor is None:
+                url = build_in_request(self, req_ctx, endpoint, values, _method, _scheme, _external)
 
                 if url is not None:
                     return url

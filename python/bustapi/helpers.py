@@ -15,7 +15,7 @@ import werkzeug.utils
 from werkzeug.exceptions import abort as _werkzeug_abort
 
 from .globals import _cv_app, _cv_request, current_app, request, request_ctx, session
-from .routing import build_in_request
+from .routing import make_url_for
 from .signals import message_flashed
 
 if t.TYPE_CHECKING:
@@ -141,6 +141,7 @@ def make_response(*args: t.Any) -> Response:
     return current_app.make_response(args[0] if len(args) == 1 else args)
 
 
+@make_url_for
 def url_for(
     endpoint: str,
     *,
@@ -163,14 +164,6 @@ def url_for(
         of build errors did.
     :raises RuntimeError: there is no current app.
     """
-    context = _cv_request.get(None)
-
-    if context is not None and _anchor is None:
-        url = build_in_request(context, endpoint, values, _method, _scheme, _external)
-
-        if url is not None:
-            return url
-
     return current_app.url_for(
         endpoint,
         _anchor=_anchor,

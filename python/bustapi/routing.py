@@ -42,6 +42,7 @@ from werkzeug.wsgi import get_host
 
 from ._native import MapAdapterBase, RuleMap
 from ._native import build_in_request as build_in_request
+from ._native import make_url_for as make_url_for
 
 if t.TYPE_CHECKING:
     import typing_extensions as te
@@ -96,6 +97,8 @@ _MATCH_BEHAVIOUR = (
     "make_redirect_url",
 )
 _BUILD_BEHAVIOUR = ("__getattribute__", "_partial_build", "get_host")
+#: Methods that the native code does without, and that a single adapter may be given of its own.
+_ADAPTER_BEHAVIOUR = frozenset({"build", *_MATCH_BEHAVIOUR})
 _ADAPTER_STATE = (
     "map",
     "server_name",
@@ -222,6 +225,12 @@ def _blank_rule() -> Rule:
 
 class MapAdapter(MapAdapterBase, _MapAdapter):
     """A `Map` bound to the place where its application is reached."""
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+
+        if name in _ADAPTER_BEHAVIOUR:
+            self._make_foreign()
 
     def __getstate__(self) -> dict[str, t.Any]:
         own = {name: getattr(self, name) for name in _ADAPTER_STATE}

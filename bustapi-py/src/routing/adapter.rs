@@ -7,7 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 
-use super::call::{BuildArguments, Call, MatchArguments};
+use super::call::{BuildArguments, Call, MatchArguments, Values};
 use super::map::RuleMap;
 use super::references::References;
 use crate::context::allocate;
@@ -39,6 +39,8 @@ pub(crate) struct MapAdapterBase {
     pub(crate) query_args: Slot,
     /// `None` for what the scheme says.
     pub(crate) websocket: Slot,
+    /// Whether this very adapter has been given a method of its own.
+    pub(crate) foreign: bool,
 }
 
 /// What a map is bound to; a `None` is the default.
@@ -71,7 +73,7 @@ pub(crate) fn bind<'py>(
                 "host matching enabled and a subdomain was provided",
             ));
         }
-        (false, None) => Some(map.getattr(intern!(py, "default_subdomain"))?),
+        (false, None) => Some(RuleMap::default_subdomain(map, known)?),
         (_, given) => given.cloned(),
     };
     let keep = |given: Option<&Bound<'py, PyAny>>| given.map(|given| given.clone().unbind());
@@ -89,6 +91,7 @@ pub(crate) fn bind<'py>(
         default_method: keep(place.default_method),
         query_args: keep(place.query_args),
         websocket: None,
+        foreign: false,
     };
     let adapter = allocate(known.map_adapter.bind(py))?;
     *adapter.cast::<MapAdapterBase>()?.borrow_mut() = own;
@@ -178,6 +181,7 @@ impl MapAdapterBase {
             default_method: copy(&self.default_method),
             query_args: copy(&self.query_args),
             websocket: copy(&self.websocket),
+            foreign: self.foreign,
         }
     }
 
@@ -255,17 +259,16 @@ impl MapAdapterBase {
         let known = References::get(py)?;
         let given = BuildArguments {
             endpoint,
-            values,
             method,
             force_external: force_external.0,
             append_unknown: append_unknown.0,
             url_scheme,
         };
         if known.is_plain(slf, &known.builds_natively)?
-            // Values may be objects of the program's own, whose text is asked for.
-            && let Some(url) = Call::with(slf, |_| true, |call| call.build(&given))?
+            && let Some(values) = Values::read(values)?
+            && let Some(url) = given.build(slf, values)?
         {
-            return Ok(PyString::new(py, &url).into_any());
+            return Ok(url.into_any());
         }
         let given = (
             slf,
@@ -277,6 +280,11 @@ impl MapAdapterBase {
             url_scheme,
         );
         known.foreign_build.bind(py).call1(given)
+    }
+
+    /// Leaves this adapter to Werkzeug's implementation from now on.
+    fn _make_foreign(&mut self) {
+        self.foreign = true;
     }
 
     #[getter]

@@ -7,6 +7,7 @@ use pyo3::call::PyCallArgs;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use smallvec::SmallVec;
 
 use super::adapter::{MapAdapterBase, Slot};
 use super::map::RuleMap;
@@ -26,7 +27,6 @@ pub(crate) struct MatchArguments<'a, 'py> {
 /// The arguments of `MapAdapter.build`.
 pub(crate) struct BuildArguments<'a, 'py> {
     pub(crate) endpoint: &'a Bound<'py, PyAny>,
-    pub(crate) values: Option<&'a Bound<'py, PyAny>>,
     pub(crate) method: Option<&'a Bound<'py, PyAny>>,
     pub(crate) force_external: bool,
     pub(crate) append_unknown: bool,
@@ -64,7 +64,7 @@ impl<'py> Call<'_, 'py> {
     ) -> PyResult<Option<T>> {
         let py = adapter.py();
         let borrowed = adapter.borrow();
-        let Some(map) = &borrowed.map else {
+        let Some(map) = borrowed.map.as_ref().filter(|_| !borrowed.foreign) else {
             return Ok(None);
         };
         let snapshot: Arc<Snapshot> = map.get().snapshot();
@@ -230,6 +230,24 @@ impl<'py> Call<'_, 'py> {
         Ok(PyErr::from_value(class.bind(self.py()).call1(args)?))
     }
 
+    /// The URL; also without one, Werkzeug's implementation says so.
+    fn build(&self, build: &Build<'_>) -> PyResult<Option<String>> {
+        let options = self.snapshot.map.options();
+        if options.sort_parameters && self.snapshot.has_sort_key {
+            return Ok(None);
+        }
+        let Some(place) = self.place() else {
+            return Ok(None);
+        };
+        match self.snapshot.map.try_build(&place, build) {
+            Ok(url) => Ok(url),
+            Err(BuildError::Failed { source, .. }) => {
+                exception(self.py(), &source).map_or(Ok(None), Err)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
     /// The exception for a verdict; `None` where Werkzeug's implementation has to raise it.
     fn raised(&self, error: &MatchError) -> PyResult<Option<PyErr>> {
         let known = self.known;
@@ -245,64 +263,95 @@ impl<'py> Call<'_, 'py> {
             _ => return Ok(None),
         }))
     }
+}
 
-    /// The URL of `build`; also without one, Werkzeug's implementation says so.
-    pub(crate) fn build(&self, given: &BuildArguments<'_, 'py>) -> PyResult<Option<String>> {
-        let options = self.snapshot.map.options();
-        if options.sort_parameters && self.snapshot.has_sort_key {
-            return Ok(None);
+/// The names and values of a URL to build; up to four need no memory of their own.
+#[derive(Default)]
+pub(crate) struct Values<'py> {
+    names: SmallVec<[Bound<'py, PyString>; 4]>,
+    given: SmallVec<[Value; 4]>,
+    /// Whether some are objects of the program's own, whose text is asked for.
+    calls_python: bool,
+}
+
+impl<'py> Values<'py> {
+    /// Adds a value; `None` for one that only Werkzeug knows how to take apart.
+    pub(crate) fn push(
+        &mut self,
+        name: Bound<'py, PyString>,
+        value: &Bound<'py, PyAny>,
+    ) -> Option<()> {
+        let value = build_value(value)?;
+        self.calls_python |= matches!(value, Value::Object(_) | Value::List(_));
+        self.names.push(name);
+        self.given.push(value);
+        Some(())
+    }
+
+    /// The names and values of a plain dictionary; `None` for any other mapping.
+    ///
+    /// # Errors
+    ///
+    /// What asking the mapping for its truth raises.
+    pub(crate) fn read(values: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Self>> {
+        let mut read = Self::default();
+        let Some(values) = values else {
+            return Ok(Some(read));
+        };
+        let Ok(values) = values.cast_exact::<PyDict>() else {
+            return Ok((!values.is_truthy()?).then_some(read));
+        };
+        for (name, value) in values {
+            let name = name.cast_into::<PyString>().ok();
+            if name.and_then(|name| read.push(name, &value)).is_none() {
+                return Ok(None);
+            }
         }
-        let (method, url_scheme) = (given.method.map(text_of), given.url_scheme.map(text_of));
+        Ok(Some(read))
+    }
+}
+
+impl<'py> BuildArguments<'_, 'py> {
+    /// The URL; `None` where Werkzeug's implementation has to build it or to say why not.
+    ///
+    /// # Errors
+    ///
+    /// What a converter or a value raises.
+    pub(crate) fn build(
+        &self,
+        adapter: &Bound<'py, MapAdapterBase>,
+        values: Values<'py>,
+    ) -> PyResult<Option<Bound<'py, PyString>>> {
+        let (method, url_scheme) = (self.method.map(text_of), self.url_scheme.map(text_of));
         if method == Some(None) || url_scheme == Some(None) {
             return Ok(None);
         }
-        let (Some(place), Some(endpoint), Some(given_values)) = (
-            self.place(),
-            self.map.endpoint_name(given.endpoint)?,
-            read_names(given.values)?,
-        ) else {
-            return Ok(None);
-        };
-        let mut named: Vec<(&str, Value)> = Vec::with_capacity(given_values.len());
-        for (name, value) in &given_values {
-            let (Ok(name), Some(value)) = (name.to_str(), build_value(value)) else {
+        let mut named: SmallVec<[(&str, Value); 4]> = SmallVec::with_capacity(values.names.len());
+        for (name, value) in values.names.iter().zip(values.given) {
+            let Ok(name) = name.to_str() else {
                 return Ok(None);
             };
             named.push((name, value));
         }
-        let build = Build {
-            method: method.flatten(),
-            force_external: given.force_external,
-            append_unknown: given.append_unknown,
-            url_scheme: url_scheme.flatten(),
-            ..Build::new(endpoint.to_str()?, &named)
-        };
-        match self.snapshot.map.try_build(&place, &build) {
-            Ok(url) => Ok(url),
-            Err(BuildError::Failed { source, .. }) => {
-                exception(self.py(), &source).map_or(Ok(None), Err)
-            }
-            Err(_) => Ok(None),
-        }
+        // An endpoint that is no string is looked up by its own hash and equality.
+        let calls_python = values.calls_python || !self.endpoint.is_exact_instance_of::<PyString>();
+        let url = Call::with(
+            adapter,
+            |snapshot| calls_python || snapshot.builds_with_python,
+            |call| {
+                let Some(endpoint) = call.map.endpoint_name(self.endpoint)? else {
+                    return Ok(None);
+                };
+                let build = Build {
+                    method: method.flatten(),
+                    force_external: self.force_external,
+                    append_unknown: self.append_unknown,
+                    url_scheme: url_scheme.flatten(),
+                    ..Build::new(endpoint.to_str()?, &named)
+                };
+                call.build(&build)
+            },
+        );
+        Ok(url?.map(|url| PyString::new(adapter.py(), &url)))
     }
-}
-
-type Values<'py> = Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>;
-
-/// The names and values of a plain dictionary; `None` for any other mapping.
-fn read_names<'py>(values: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Values<'py>>> {
-    let Some(values) = values else {
-        return Ok(Some(Vec::new()));
-    };
-    let Ok(values) = values.cast_exact::<PyDict>() else {
-        return Ok((!values.is_truthy()?).then(Vec::new));
-    };
-    let mut read = Vec::with_capacity(values.len());
-    for (name, value) in values {
-        let Ok(name) = name.cast_into::<PyString>() else {
-            return Ok(None);
-        };
-        read.push((name, value));
-    }
-    Ok(Some(read))
 }

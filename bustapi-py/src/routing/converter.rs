@@ -21,6 +21,8 @@ pub(crate) struct Translated {
     pub(crate) held: Option<Arc<PythonObject>>,
     /// Whether matching calls Python.
     pub(crate) calls_python: bool,
+    /// Whether building does.
+    pub(crate) builds_with_python: bool,
 }
 
 /// A Python converter; what it does not override, the router does.
@@ -47,6 +49,7 @@ pub(crate) fn translate(object: &Bound<'_, PyAny>) -> PyResult<Translated> {
             converter,
             held: None,
             calls_python: false,
+            builds_with_python: false,
         });
     }
     let class = object.get_type();
@@ -72,6 +75,7 @@ pub(crate) fn translate(object: &Bound<'_, PyAny>) -> PyResult<Translated> {
         converter: Arc::new(converter),
         held: Some(object),
         calls_python: own_to_python,
+        builds_with_python: own_to_url,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The native base of `bustapi.routing.Map`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::adapter::{self, Place};
 use super::environ;
+use super::references::References;
 use super::snapshot::{SharedMap, Snapshot};
 
 /// The native base of `bustapi.routing.Map`.
@@ -17,6 +18,8 @@ use super::snapshot::{SharedMap, Snapshot};
 pub(crate) struct RuleMap {
     shared: Arc<SharedMap>,
     host_matching: AtomicBool,
+    /// The setting as it was last assigned; `None` before that.
+    default_subdomain: Mutex<Option<Py<PyAny>>>,
     /// Endpoints that are no strings, and the names they have in the router.
     other_endpoints: Py<PyDict>,
 }
@@ -35,6 +38,25 @@ impl RuleMap {
     /// Whether hosts are matched instead of subdomains.
     pub(crate) fn is_host_matching(&self) -> bool {
         self.host_matching.load(Ordering::Relaxed)
+    }
+
+    /// The subdomain of rules and adapters that name none.
+    ///
+    /// # Errors
+    ///
+    /// What a property of a subclass raises.
+    pub(crate) fn default_subdomain<'py>(
+        map: &Bound<'py, Self>,
+        known: &References,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = map.py();
+        // Only the package's own class is known to keep the setting as it was assigned.
+        if std::ptr::eq(map.get_type_ptr(), known.map.bind(py).as_type_ptr())
+            && let Some(assigned) = &*lock(&map.get().default_subdomain)
+        {
+            return Ok(assigned.bind(py).clone());
+        }
+        map.getattr(intern!(py, "default_subdomain"))
     }
 
     /// The router's name for an endpoint, if it has one.
@@ -69,6 +91,10 @@ impl RuleMap {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// An endpoint that is its own name.
 fn plain_text<'py>(endpoint: &Bound<'py, PyAny>) -> Option<Bound<'py, PyString>> {
     let text = endpoint.cast_exact::<PyString>().ok()?;
@@ -88,6 +114,7 @@ impl RuleMap {
         Self {
             shared: Arc::default(),
             host_matching: AtomicBool::new(false),
+            default_subdomain: Mutex::new(None),
             other_endpoints: PyDict::new(py).unbind(),
         }
     }
@@ -177,6 +204,10 @@ impl RuleMap {
         if name == "host_matching" {
             let on = value.is_truthy()?;
             self.host_matching.store(on, Ordering::Relaxed);
+        } else if name == "default_subdomain" {
+            let old = lock(&self.default_subdomain).replace(value.clone().unbind());
+            // Outside of the lock: dropping a Python object can run anything.
+            drop(old);
         }
         self.shared
             .change(value.py(), |working| working.set_option(name, value))
@@ -190,6 +221,9 @@ impl RuleMap {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.other_endpoints)?;
+        if let Ok(assigned) = self.default_subdomain.try_lock() {
+            visit.call(&*assigned)?;
+        }
         // Shared with a server or a request under way, the objects are held from outside.
         if Arc::strong_count(&self.shared) > 1 {
             return Ok(());
@@ -198,6 +232,8 @@ impl RuleMap {
     }
 
     fn __clear__(&self) {
+        let assigned = lock(&self.default_subdomain).take();
+        drop(assigned);
         self.shared.clear();
     }
 }

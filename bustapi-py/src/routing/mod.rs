@@ -29,4 +29,4 @@ mod url_for;
 pub(crate) use adapter::MapAdapterBase;
 pub(crate) use map::RuleMap;
 pub(crate) use snapshot::{SharedMap, Snapshot};
-pub(crate) use url_for::build_in_request;
+pub(crate) use url_for::{build_in_request, make_url_for};

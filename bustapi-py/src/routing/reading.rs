@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bustapi_router::{BoundRule, MethodSet, Rule, RuleId, Value};
 use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -26,6 +27,24 @@ pub(crate) struct RuleEntry {
     /// All other Python objects that the router holds for this rule.
     pub(crate) held: Vec<Arc<PythonObject>>,
     pub(crate) calls_python: bool,
+    /// Whether building calls Python, whatever the values.
+    pub(crate) builds_with_python: bool,
+}
+
+impl RuleEntry {
+    /// Shows the garbage collector what is held here and nowhere else.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.rule)?;
+        visit.call(&self.endpoint)?;
+        visit.call(&self.redirect)?;
+        for default in &self.defaults {
+            visit.call(default)?;
+        }
+        for object in &self.held {
+            visit.call(&object.0)?;
+        }
+        Ok(())
+    }
 }
 
 /// A rule of the router that is not yet in a map, and what its entry will hold.
@@ -40,6 +59,7 @@ pub(crate) struct Rest {
     redirect: Option<Py<PyAny>>,
     held: Vec<Arc<PythonObject>>,
     calls_python: bool,
+    builds_with_python: bool,
 }
 
 fn unsuited(what: &str) -> PyErr {
@@ -95,6 +115,7 @@ pub(crate) fn read(rule: &Bound<'_, PyAny>, endpoint: &str) -> PyResult<Reading>
         native = native.converter(name.to_str()?, translated.converter);
         rest.held.extend(translated.held);
         rest.calls_python |= translated.calls_python;
+        rest.builds_with_python |= translated.builds_with_python;
     }
     Ok(Reading { rule: native, rest })
 }
@@ -133,6 +154,7 @@ impl Rest {
             let value = basic_value(&default).unwrap_or_else(|| {
                 let object = PythonObject::new(&default);
                 self.held.push(Arc::clone(&object));
+                self.builds_with_python = true;
                 Value::Object(object)
             });
             native = native.default(name.to_str()?, value);
@@ -171,6 +193,7 @@ impl Rest {
             redirect: self.redirect,
             held: self.held,
             calls_python: self.calls_python,
+            builds_with_python: self.builds_with_python,
         })
     }
 }

@@ -25,7 +25,8 @@ pub(crate) struct References {
     pub(crate) foreign_build: Py<PyAny>,
     /// Binds maps to unusual environments.
     pub(crate) bind_to_environ: Py<PyAny>,
-    /// `bustapi.routing.MapAdapter`.
+    /// `bustapi.routing.Map` and its `MapAdapter`.
+    pub(crate) map: Py<PyType>,
     pub(crate) map_adapter: Py<PyType>,
     /// Whether a subclass of it leaves matching, or building, as it is.
     pub(crate) matches_natively: Py<PyAny>,
@@ -88,6 +89,7 @@ impl References {
             foreign_match: of(&own, "_foreign_match")?,
             foreign_build: of(&own, "_foreign_build")?,
             bind_to_environ: of(&own, "_bind_to_environ")?,
+            map: own.getattr("Map")?.cast_into::<PyType>()?.unbind(),
             map_adapter: own.getattr("MapAdapter")?.cast_into::<PyType>()?.unbind(),
             matches_natively: of(&own, "_matches_natively")?,
             builds_natively: of(&own, "_builds_natively")?,

@@ -7,8 +7,8 @@
 //! again. So any number of rules added in a row costs one copy, and a map that has come to rest
 //! is held once.
 //!
-//! The Python objects that a snapshot holds belong to the map, and are shown to the garbage
-//! collector as its own as long as nobody else shares the snapshot.
+//! The Python objects that the snapshot and the working copy hold belong to the map, and are
+//! shown to the garbage collector as its own as long as nobody else shares them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -27,12 +27,18 @@ use super::reading::{Reading, RuleEntry, read};
 
 /// A state of a map, to be matched without the interpreter.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of the rules of its own"
+)]
 pub(crate) struct Snapshot {
     /// The rules.
     pub(crate) map: Map,
     /// Whether matching may call code of the program; it attaches by itself where it does, and
     /// also for expressions that only Python's `re` knows.
     pub(crate) calls_python: bool,
+    /// Whether building may call code of the program for values of the basic types.
+    pub(crate) builds_with_python: bool,
     /// Whether only Werkzeug's implementation gives the right answers, by the adapter's
     /// methods. The rules are then not complete.
     pub(crate) foreign: bool,
@@ -48,6 +54,7 @@ impl Default for Snapshot {
         Self {
             map,
             calls_python: false,
+            builds_with_python: false,
             foreign: false,
             has_sort_key: false,
             entries: Vec::new(),
@@ -129,6 +136,7 @@ impl Snapshot {
         };
         let entry = rest.entry(rule, self.map.rule(id))?;
         self.calls_python |= entry.calls_python;
+        self.builds_with_python |= entry.builds_with_python;
         self.entries.push(Arc::new(entry));
         Ok(())
     }
@@ -280,17 +288,25 @@ impl SharedMap {
 
     /// Shows the garbage collector the objects that nobody but the one owner of this holds.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Ok(published) = self.published.try_read()
+        let (published, working) = (self.published.try_read(), self.working.try_lock());
+        let working: &[_] = match &working {
+            Ok(working) => working.as_ref().map_or(&[], |working| &working.entries),
+            Err(_) => &[],
+        };
+        if let Ok(published) = published
             && Arc::strong_count(&published) == 1
         {
-            published.traverse(visit)?;
+            for (place, entry) in published.entries.iter().enumerate() {
+                let copied = working.get(place);
+                let copied = copied.is_some_and(|copy| Arc::ptr_eq(copy, entry));
+                if Arc::strong_count(entry) == 1 + usize::from(copied) {
+                    entry.traverse(visit)?;
+                }
+            }
         }
-        if let Ok(working) = self.working.try_lock()
-            && let Some(working) = &*working
-        {
-            working.traverse(visit)?;
-        }
-        Ok(())
+        // What is in the working copy alone.
+        let mut own = working.iter().filter(|entry| Arc::strong_count(entry) == 1);
+        own.try_for_each(|entry| entry.traverse(visit))
     }
 
     /// Changes the working copy. Readers see all of the change or nothing.
@@ -315,26 +331,5 @@ impl SharedMap {
         let _writing = Writing::new(self);
         self.changed.store(true, Ordering::Release);
         change(working.get_or_insert_with(|| Snapshot::clone(&self.published())))
-    }
-}
-
-impl Snapshot {
-    /// Shows the garbage collector the objects that are held here and nowhere else.
-    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        for entry in &self.entries {
-            if Arc::strong_count(entry) > 1 {
-                continue;
-            }
-            visit.call(&entry.rule)?;
-            visit.call(&entry.endpoint)?;
-            visit.call(&entry.redirect)?;
-            for default in &entry.defaults {
-                visit.call(default)?;
-            }
-            for object in &entry.held {
-                visit.call(&object.0)?;
-            }
-        }
-        Ok(())
     }
 }
