@@ -36,7 +36,11 @@ class Peer:
     only: tuple[str, ...] = ()
     #: The oldest Python that it runs on.
     least_python: tuple[int, int] = (3, 10)
-    #: No Python framework: a limit of what is possible.
+    #: A library of the system that it loads, without ``lib``, and its package on Debian.
+    library: tuple[str, str] | None = None
+    #: Its workload that is measured in place of those it does not offer.
+    instead: str = ""
+    #: No Python: a limit of what is possible.
     is_limit: bool = False
 
     def offers(self, workload: str) -> bool:
@@ -57,8 +61,18 @@ BUSTAPI = Peer(
      "markupsafe==3.0.4"),
 )  # fmt: skip
 
+#: hyper alone: what ratios are to. Its plain answer is measured beside every workload.
+BARE_HYPER = Peer(
+    "bare-hyper",
+    "{bare_hyper} {port}",
+    only=("plain", "json"),
+    instead="plain",
+    is_limit=True,
+)
+
 PEERS = [
     BUSTAPI,
+    BARE_HYPER,
     Peer(
         "flask+gunicorn",
         "{bin}/gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 8 --workers 1"
@@ -89,14 +103,12 @@ PEERS = [
         "blacksheep+granian",
         GRANIAN_COMMAND + "asgi blacksheep_app:app",
         ("blacksheep==2.6.4", *GRANIAN, *JINJA),
-        without=("session",),
     ),
     Peer("sanic", "{python} sanic_app.py", ("sanic==25.12.1", *JINJA), without=("session",)),
     Peer(
         "litestar+granian",
         GRANIAN_COMMAND + "asgi litestar_app:app",
-        ("litestar[standard]==2.25.0", *GRANIAN, *JINJA),
-        without=("session",),
+        ("litestar[standard]==2.25.0", "cryptography==50.0.2", *GRANIAN, *JINJA),
     ),
     Peer(
         "robyn",
@@ -121,15 +133,14 @@ PEERS = [
         "{python} socketify_app.py",
         ("socketify==0.0.31", *JINJA),
         without=("session", "multipart"),
+        library=("uv", "libuv1"),
     ),
     Peer(
         "granian-rsgi",
         GRANIAN_COMMAND + "rsgi rsgi_app:app",
         GRANIAN,
         only=("plain", "json", "async"),
-        is_limit=True,
     ),
-    Peer("bare-hyper", "{bare_hyper} {port}", only=("plain", "json"), is_limit=True),
     Peer(
         "nginx",
         "nginx -e stderr -c {config}",
