@@ -117,7 +117,7 @@ class Server:
     that ends it.
 
     Raises:
-        ServerFailed: no answer to ``GET /`` within `START_TIME`.
+        ServerFailed: no answer to ``GET /`` within `start_time` seconds.
     """
 
     def __init__(
@@ -129,6 +129,7 @@ class Server:
         environment: Mapping[str, str],
         folder: Path,
         log: Path,
+        start_time: float = START_TIME,
     ) -> None:
         self.port = port
         self._log = log
@@ -147,7 +148,7 @@ class Server:
             )
 
         try:
-            self._await_answer(begun + START_TIME)
+            self._await_answer(begun + start_time)
         except BaseException:
             self.stop()
             raise

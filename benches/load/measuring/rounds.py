@@ -250,7 +250,9 @@ def measure_round(
             yield measure_rendering(workload.name, round_number, environments, settings)
 
         for peer in peers:
-            name = workload.name if peer.offers(workload.name) else peer.instead
+            # Nothing is divided by the limit's time where time is spent waiting.
+            instead = "" if workload.waits else peer.instead
+            name = workload.name if peer.offers(workload.name) else instead
 
             if name:
                 for sample in visit(peer, [known[name]], round_number, environments, settings):
