@@ -12,7 +12,9 @@ FLASK = (
     "asgiref==3.12.1",
 )
 JINJA = ("Jinja2==3.1.6",)
-GRANIAN = ("granian==2.8.7", "uvloop==0.23.0")
+#: The loop of every peer that can be told to use it.
+UVLOOP = "uvloop==0.23.0"
+GRANIAN = ("granian==2.8.7", UVLOOP)
 GRANIAN_COMMAND = (
     "{bin}/granian --host 127.0.0.1 --port {port} --workers 1 --no-access-log --log-level error"
     " --interface "
@@ -53,12 +55,12 @@ class Peer:
         return bool(self.requirements)
 
 
-#: Installed from this tree, not from PyPI.
+#: Installed from this tree, not from PyPI; with what ``bustapi[async]`` needs.
 BUSTAPI = Peer(
     "bustapi",
     "{python} -m bustapi --app flask_app run --flask-compat --host 127.0.0.1 --port {port}",
     ("werkzeug==3.1.8", "jinja2==3.1.6", "itsdangerous==2.2.0", "click==8.5.1", "blinker==1.9.0",
-     "markupsafe==3.0.4"),
+     "markupsafe==3.0.4", UVLOOP, "asgiref==3.12.1"),
 )  # fmt: skip
 
 #: hyper alone: what ratios are to. Its plain answer is measured beside every workload.
@@ -125,8 +127,9 @@ PEERS = [
     ),
     Peer(
         "quart+hypercorn",
-        "{bin}/hypercorn --bind 127.0.0.1:{port} --workers 1 --log-level error quart_app:app",
-        ("Quart==0.22.0", "Hypercorn==0.18.0", *FLASK),
+        "{bin}/hypercorn --bind 127.0.0.1:{port} --workers 1 --worker-class uvloop"
+        " --log-level error quart_app:app",
+        ("Quart==0.22.0", "Hypercorn==0.18.0", UVLOOP, *FLASK),
     ),
     Peer(
         "socketify",
