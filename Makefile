@@ -23,7 +23,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
 
 .PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-fuzz lint-python types types-native deps \
         test-rust test-python test-python-fast conformance conformance-short differential \
-        bench bench-routing bench-server bench-peers fuzz fuzz-build load docs docs-rust docs-guide \
+        bench bench-routing bench-server bench-peers instructions fuzz fuzz-build load docs docs-rust docs-guide \
         ci msrv wheel clean help
 
 help:
@@ -144,8 +144,13 @@ bench-routing: setup
 bench-server: setup
 	$(PY) benches/load/server.py
 
+# BENCH_ARGS='--rounds 5 --peers bustapi,flask+gunicorn' and such; `--help` lists them.
 bench-peers: setup
-	$(PY) benches/load/peers.py
+	$(PY) benches/load/peers.py $(BENCH_ARGS)
+
+# Instructions per request under valgrind, compared with benches/load/instructions.json.
+instructions: setup
+	$(PY) benches/load/instructions.py
 
 load: setup
 	$(PY) benches/load/load.py

@@ -41,6 +41,7 @@ STAGES = (
     Stage("types-native", needs=SETUP),
     Stage("test-python", needs=SETUP),
     Stage("conformance-short", needs=SETUP),
+    Stage("instructions", needs=SETUP),
     Stage("docs-rust", needs=TOOLS),
     Stage("docs-guide", needs=SETUP),
 )

@@ -663,3 +663,13 @@ def test_flask_compat_too_late(importable, runner, monkeypatch):
     result = runner.invoke(cli, ["--flask-compat", "routes"])
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: Flask is already imported")
+
+
+def test_a_start_leaves_out_what_only_debugging_needs():
+    code = """
+import sys
+import bustapi.cli
+print(sorted({"pdb", "click.testing", "werkzeug.debug"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

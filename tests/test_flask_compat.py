@@ -66,6 +66,18 @@ print(flask.Flask("x").name)
     assert run(before + INSTALL + code) == "x"
 
 
+def test_a_module_that_is_loaded_later():
+    code = """
+import bustapi, flask
+client = flask.Flask("x").test_client()
+from flask.testing import FlaskClient
+import bustapi.testing
+assert bustapi.testing.FlaskClient is FlaskClient
+print(isinstance(client, FlaskClient))
+"""
+    assert run(INSTALL + code) == "True"
+
+
 def test_modules_that_flask_does_not_have():
     code = """
 import flask.asgi

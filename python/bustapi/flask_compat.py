@@ -30,7 +30,8 @@ if t.TYPE_CHECKING:
 _OWN = "bustapi"
 _ALIAS = "flask"
 
-#: Flask's modules; those of this package that Flask does not have get an alias when imported.
+#: Flask's modules that its import brings along; the others, such as `flask.testing`, and those
+#: that Flask does not have, get an alias when they are imported.
 MODULES = (
     "flask",
     "flask.app",
@@ -52,7 +53,6 @@ MODULES = (
     "flask.sessions",
     "flask.signals",
     "flask.templating",
-    "flask.testing",
     "flask.typing",
     "flask.views",
     "flask.wrappers",

@@ -101,3 +101,11 @@ if inputs.VARIANT == "routes":
 
 if inputs.VARIANT == "hooks":
     app.middlewares.append(mark)
+
+if inputs.VARIANT == "session":
+    app.use_sessions(inputs.SECRET)
+
+    @app.router.get("/session")
+    async def count_visits(request: Request) -> Response:
+        request.session["n"] = request.session.get("n", 0) + 1
+        return json({"n": request.session["n"]})

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import inputs
@@ -9,13 +10,22 @@ from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.contrib.jinja import JinjaTemplateEngine
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
+from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.params import Body, Parameter
 from litestar.response import Template
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
 
 FormBody = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
-FileBody = Annotated[dict[str, UploadFile | str], Body(media_type=RequestEncodingType.MULTI_PART)]
+
+
+@dataclass
+class Upload:
+    title: str
+    file: UploadFile
+
+
+UploadBody = Annotated[Upload, Body(media_type=RequestEncodingType.MULTI_PART)]
 
 
 @get("/", media_type=MediaType.TEXT)
@@ -55,10 +65,8 @@ async def form(data: FormBody) -> dict[str, str]:
 
 
 @post("/upload", status_code=200)
-async def upload(data: FileBody) -> dict[str, int]:
-    file = data["file"]
-    assert isinstance(file, UploadFile)
-    return {"size": len(await file.read())}
+async def upload(data: UploadBody) -> dict[str, int]:
+    return {"size": len(await data.file.read())}
 
 
 @get("/template", sync_to_thread=False)
@@ -91,6 +99,13 @@ def resource(number: int) -> Any:
     return items
 
 
+@get("/session")
+async def count_visits(request: Request[Any, Any, Any]) -> dict[str, int]:
+    count = request.session.get("n", 0) + 1
+    request.session["n"] = count
+    return {"n": count}
+
+
 async def mark_request(request: Request[Any, Any, Any]) -> None:
     request.state.mark = "1"
 
@@ -106,6 +121,12 @@ hooks: dict[str, Any] = {}
 
 if inputs.VARIANT == "routes":
     handlers += [resource(number) for number in range(inputs.ROUTES)]
+
+if inputs.VARIANT == "session":
+    # A secret of 32 bytes: the cookie is encrypted, not only signed, as Litestar has no other.
+    cookies = CookieBackendConfig(secret=inputs.SECRET[:32].encode())
+    hooks = {"middleware": [cookies.middleware]}
+    handlers.append(count_visits)
 
 if inputs.VARIANT == "hooks":
     hooks = {"before_request": mark_request, "after_request": mark_response}

@@ -88,15 +88,16 @@ def tick() -> dict[str, int]:
 
 
 def resource(number: int) -> Callable[..., dict[str, int]]:
-    def items(identity: int) -> dict[str, int]:
-        return {"r": number, "id": identity}
+    # Robyn gives a parameter named `identity` who the user is.
+    def items(item: int) -> dict[str, int]:
+        return {"r": number, "id": item}
 
     return items
 
 
 if inputs.VARIANT == "routes":
     for number in range(inputs.ROUTES):
-        app.get(f"/api/v1/resource{number}/:identity/items")(resource(number))
+        app.get(f"/api/v1/resource{number}/:item/items")(resource(number))
 
 if inputs.VARIANT == "hooks":
 

@@ -20,5 +20,7 @@ async def app(scope: Any, protocol: Any) -> None:
         protocol.response_str(200, TEXT, inputs.MESSAGE)
     elif scope.path in {"/json", "/async"}:
         protocol.response_str(200, JSON, json.dumps({"message": inputs.MESSAGE}))
+    elif scope.path == "/tick":
+        protocol.response_str(200, JSON, json.dumps({"n": inputs.count_call()}))
     else:
         protocol.response_str(404, TEXT, "not found")

@@ -6,12 +6,14 @@ Everything lies under ``.cache/bench`` and is made once.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 
 from .peer_list import BUSTAPI, Peer
@@ -19,8 +21,10 @@ from .workloads import write_static_files
 
 ROOT = Path(__file__).resolve().parents[3]
 APPS = ROOT / "benches" / "load" / "apps"
-CACHE = ROOT / ".cache" / "bench"
+# Resolved, since virtual environments hold the path they were made at.
+CACHE = (ROOT / ".cache" / "bench").resolve()
 STATIC = CACHE / "static"
+PYENV_VERSIONS = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 DESCRIBE = "import sys; print(sys.executable); print('%d.%d' % sys.version_info[:2])"
 LIST_PACKAGES = (
     "import importlib.metadata as m, json, platform;"
@@ -63,17 +67,20 @@ class Environments:
         self._python = python
         self._interpreters: dict[str, tuple[str, str]] = {}
 
-    def _describe(self, name: str) -> tuple[str, str]:
-        """Path and version ("3.11") of an interpreter."""
-        if name not in self._interpreters:
-            try:
-                path, version = _run([name, "-c", DESCRIBE]).split("\n")[:2]
-            except Unavailable:
-                raise Unavailable(f"{name} does not run") from None
+    def _describe(self, *names: str) -> tuple[str, str]:
+        """Path and version ("3.11") of the first of some interpreters that runs."""
+        for name in names:
+            if name not in self._interpreters:
+                try:
+                    path, version = _run([name, "-c", DESCRIBE]).split("\n")[:2]
+                except Unavailable:
+                    continue
 
-            self._interpreters[name] = path, version
+                self._interpreters[name] = path, version
 
-        return self._interpreters[name]
+            return self._interpreters[name]
+
+        raise Unavailable(f"{names[0]} does not run")
 
     def _interpreter(self, peer: Peer) -> tuple[str, str]:
         """Path and version of a peer's interpreter: a newer one if it needs that."""
@@ -81,9 +88,27 @@ class Environments:
         needed = peer.least_python
 
         if tuple(map(int, version.split("."))) < needed:
-            return self._describe(f"python{needed[0]}.{needed[1]}")
+            name = f"python{needed[0]}.{needed[1]}"
+            # pyenv's command of that name fails where another version is its chosen one.
+            installed = sorted(PYENV_VERSIONS.glob(f"{needed[0]}.{needed[1]}.*/bin/python"))
+            return self._describe(name, *map(str, installed))
 
         return path, version
+
+    @property
+    def version(self) -> str:
+        """The Python that peers run on if they do not need a newer one, such as ``3.11``."""
+        return self._describe(self._python or sys.executable)[1]
+
+    def label(self, peer: Peer) -> str:
+        """The name of a peer, with the Python it needs if the others run on an older one."""
+        version = self._interpreter(peer)[1]
+        return peer.name if version == self.version else f"{peer.name} ({version})"
+
+    def _python_of(self, peer: Peer) -> str:
+        """The interpreter a peer runs on."""
+        own = self._uses_own_environment(peer)
+        return sys.executable if own else str(self.folder(peer) / "bin" / "python")
 
     def folder(self, peer: Peer) -> Path:
         """The virtual environment of a peer, whether it exists or not."""
@@ -101,7 +126,14 @@ class Environments:
         if not peer.has_environment or self._uses_own_environment(peer):
             return True
 
-        return (self.folder(peer) / ".complete").exists()
+        complete = self.folder(peer) / ".complete"
+        return complete.exists() and complete.read_text() == self._contents(peer)
+
+    @staticmethod
+    def _contents(peer: Peer) -> str:
+        """What an environment must hold; another one is made when this changes."""
+        contents = "\n".join(peer.requirements)
+        return f"{contents}\n{digest_of_sources()}" if peer is BUSTAPI else contents
 
     def prepare(self, peer: Peer) -> None:
         """Install a peer if it is not.
@@ -114,7 +146,7 @@ class Environments:
 
         interpreter, _ = self._interpreter(peer)
         folder = self.folder(peer)
-        print(f"installing {peer.name} into {folder.relative_to(ROOT)}", flush=True)
+        print(f"installing {peer.name} into {folder}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         _run([interpreter, "-m", "venv", str(folder)])
         install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
@@ -124,7 +156,7 @@ class Environments:
             wheel = self._build_wheel(interpreter)
             _run([*install, "--no-deps", "--force-reinstall", str(wheel)])
 
-        (folder / ".complete").touch()
+        (folder / ".complete").write_text(self._contents(peer))
 
     def _build_wheel(self, interpreter: str) -> Path:
         """Build this tree's package for an interpreter."""
@@ -149,23 +181,19 @@ class Environments:
         Raises:
             Unavailable: a program it needs is missing.
         """
-        own = self._uses_own_environment(peer)
-        binaries = Path(sys.executable).parent if own else None
-
-        if binaries is None and peer.has_environment:
-            binaries = self.folder(peer) / "bin"
-
-        filled = {
-            "port": str(port),
-            "bin": str(binaries),
-            "python": sys.executable if own else f"{binaries}/python",
-        }
+        python = self._python_of(peer) if peer.has_environment else ""
+        filled = {"port": str(port), "bin": str(Path(python).parent), "python": python}
 
         if "{config}" in peer.command:
             if shutil.which("nginx") is None:
                 raise Unavailable("no nginx; on Debian: apt-get install nginx-light")
 
             filled["config"] = str(write_nginx_configuration(port))
+
+        if peer.library is not None and find_library(peer.library[0]) is None:
+            raise Unavailable(
+                f"no lib{peer.library[0]}; on Debian: apt-get install {peer.library[1]}"
+            )
 
         if "{bare_hyper}" in peer.command:
             filled["bare_hyper"] = str(build_bare_hyper())
@@ -177,10 +205,38 @@ class Environments:
         if not peer.has_environment:
             return {}
 
-        own = self._uses_own_environment(peer)
-        python = sys.executable if own else str(self.folder(peer) / "bin" / "python")
-        found: dict[str, str] = json.loads(_run([python, "-c", LIST_PACKAGES]))
+        found: dict[str, str] = json.loads(_run([self._python_of(peer), "-c", LIST_PACKAGES]))
         return found
+
+    def render_template(self, core: int, seconds: int) -> tuple[int, float]:
+        """Render the template for a time, with BustAPI's Jinja2 on one core.
+
+        Returns:
+            How often, and the CPU time it took, in seconds.
+
+        Raises:
+            Unavailable: it failed.
+        """
+        command = ["taskset", "-c", str(core), self._python_of(BUSTAPI)]
+        command += [str(APPS / "render_template.py"), str(seconds)]
+        count, used = _run(command, application_environment(0, "base")).split()
+        return int(count), float(used)
+
+
+@functools.cache
+def digest_of_sources() -> str:
+    """What this tree's package is built from: its environment is as old as these are."""
+    digest = hashlib.sha256()
+
+    for folder in (*ROOT.glob("bustapi-*"), ROOT / "python"):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".rs", ".py", ".toml"}:
+                digest.update(path.read_bytes())
+
+    for name in ("Cargo.toml", "Cargo.lock", "pyproject.toml"):
+        digest.update((ROOT / name).read_bytes())
+
+    return digest.hexdigest()
 
 
 def application_environment(port: int, variant: str) -> dict[str, str]:
@@ -220,9 +276,9 @@ def write_nginx_configuration(port: int) -> Path:
     )
     # Started by root, workers would be of a user who may not read the files.
     user = "user root; " if os.geteuid() == 0 else ""
-    path = folder / "nginx.conf"
+    path = folder / f"{port}.conf"
     path.write_text(
-        f"{user}daemon off; worker_processes 1; pid {folder}/pid; error_log stderr error;\n"
+        f"{user}daemon off; worker_processes 1; pid {folder}/{port}.pid; error_log stderr error;\n"
         "events { worker_connections 1024; }\n"
         f"http {{\n  access_log off; sendfile on; keepalive_requests 100000000;\n{temporary}"
         f"  server {{\n    listen 127.0.0.1:{port};\n"

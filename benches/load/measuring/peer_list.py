@@ -12,7 +12,9 @@ FLASK = (
     "asgiref==3.12.1",
 )
 JINJA = ("Jinja2==3.1.6",)
-GRANIAN = ("granian==2.8.7", "uvloop==0.23.0")
+#: The loop of every peer that can be told to use it.
+UVLOOP = "uvloop==0.23.0"
+GRANIAN = ("granian==2.8.7", UVLOOP)
 GRANIAN_COMMAND = (
     "{bin}/granian --host 127.0.0.1 --port {port} --workers 1 --no-access-log --log-level error"
     " --interface "
@@ -36,7 +38,11 @@ class Peer:
     only: tuple[str, ...] = ()
     #: The oldest Python that it runs on.
     least_python: tuple[int, int] = (3, 10)
-    #: No Python framework: a limit of what is possible.
+    #: A library of the system that it loads, without ``lib``, and its package on Debian.
+    library: tuple[str, str] | None = None
+    #: Its workload that is measured in place of those it does not offer.
+    instead: str = ""
+    #: No Python: a limit of what is possible.
     is_limit: bool = False
 
     def offers(self, workload: str) -> bool:
@@ -49,16 +55,26 @@ class Peer:
         return bool(self.requirements)
 
 
-#: Installed from this tree, not from PyPI.
+#: Installed from this tree, not from PyPI; with what ``bustapi[async]`` needs.
 BUSTAPI = Peer(
     "bustapi",
     "{python} -m bustapi --app flask_app run --flask-compat --host 127.0.0.1 --port {port}",
     ("werkzeug==3.1.8", "jinja2==3.1.6", "itsdangerous==2.2.0", "click==8.5.1", "blinker==1.9.0",
-     "markupsafe==3.0.4"),
+     "markupsafe==3.0.4", UVLOOP, "asgiref==3.12.1"),
 )  # fmt: skip
+
+#: hyper alone: what ratios are to. Its plain answer is measured beside every workload.
+BARE_HYPER = Peer(
+    "bare-hyper",
+    "{bare_hyper} {port}",
+    only=("plain", "json"),
+    instead="plain",
+    is_limit=True,
+)
 
 PEERS = [
     BUSTAPI,
+    BARE_HYPER,
     Peer(
         "flask+gunicorn",
         "{bin}/gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 8 --workers 1"
@@ -89,14 +105,12 @@ PEERS = [
         "blacksheep+granian",
         GRANIAN_COMMAND + "asgi blacksheep_app:app",
         ("blacksheep==2.6.4", *GRANIAN, *JINJA),
-        without=("session",),
     ),
     Peer("sanic", "{python} sanic_app.py", ("sanic==25.12.1", *JINJA), without=("session",)),
     Peer(
         "litestar+granian",
         GRANIAN_COMMAND + "asgi litestar_app:app",
-        ("litestar[standard]==2.25.0", *GRANIAN, *JINJA),
-        without=("session",),
+        ("litestar[standard]==2.25.0", "cryptography==50.0.2", *GRANIAN, *JINJA),
     ),
     Peer(
         "robyn",
@@ -113,23 +127,23 @@ PEERS = [
     ),
     Peer(
         "quart+hypercorn",
-        "{bin}/hypercorn --bind 127.0.0.1:{port} --workers 1 --log-level error quart_app:app",
-        ("Quart==0.22.0", "Hypercorn==0.18.0", *FLASK),
+        "{bin}/hypercorn --bind 127.0.0.1:{port} --workers 1 --worker-class uvloop"
+        " --log-level error quart_app:app",
+        ("Quart==0.22.0", "Hypercorn==0.18.0", UVLOOP, *FLASK),
     ),
     Peer(
         "socketify",
         "{python} socketify_app.py",
         ("socketify==0.0.31", *JINJA),
         without=("session", "multipart"),
+        library=("uv", "libuv1"),
     ),
     Peer(
         "granian-rsgi",
         GRANIAN_COMMAND + "rsgi rsgi_app:app",
         GRANIAN,
         only=("plain", "json", "async"),
-        is_limit=True,
     ),
-    Peer("bare-hyper", "{bare_hyper} {port}", only=("plain", "json"), is_limit=True),
     Peer(
         "nginx",
         "nginx -e stderr -c {config}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import re
 import signal
 import socket
@@ -20,6 +21,7 @@ HOST = "127.0.0.1"
 #: Longest wait for the first answer, and for the end after SIGTERM, in seconds.
 START_TIME = 30.0
 STOP_TIME = 5.0
+SERVER_PORTS = range(20_000, 30_000)
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -90,11 +92,24 @@ def machine_seconds() -> float:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on.
+
+    Below the ports that the kernel gives to clients, so that no connection takes it before the
+    server does; `SO_REUSEADDR` stays off, so that a listener with `SO_REUSEPORT` is seen.
+
+    Raises:
+        ServerFailed: there is none.
+    """
+    for port in random.sample(SERVER_PORTS, len(SERVER_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+
+            return port
+
+    raise ServerFailed("no free port")
 
 
 class Server:
@@ -102,7 +117,7 @@ class Server:
     that ends it.
 
     Raises:
-        ServerFailed: no answer to ``GET /`` within `START_TIME`.
+        ServerFailed: no answer to ``GET /`` within `start_time` seconds.
     """
 
     def __init__(
@@ -114,6 +129,7 @@ class Server:
         environment: Mapping[str, str],
         folder: Path,
         log: Path,
+        start_time: float = START_TIME,
     ) -> None:
         self.port = port
         self._log = log
@@ -132,7 +148,7 @@ class Server:
             )
 
         try:
-            self._await_answer(begun + START_TIME)
+            self._await_answer(begun + start_time)
         except BaseException:
             self.stop()
             raise

@@ -1,22 +1,19 @@
-"""Medians, spreads and ratios of samples, as tables and as JSON."""
+"""Medians, spreads and ratios of samples, as tables."""
 
 from __future__ import annotations
 
-import json
 import statistics
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .peer_list import BARE_HYPER
+from .rounds import DISTURBED, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-    from .rounds import Sample
 
 #: What ratios are to: the limit, and the server people come from.
-LIMIT, BASELINE = "bare-hyper", "flask+gunicorn"
-#: A run that others disturbed by more than this share of a processor is marked.
-DISTURBED = 0.15
+LIMIT, BASELINE = BARE_HYPER.name, "flask+gunicorn"
 
 
 @dataclass(frozen=True)
@@ -25,6 +22,8 @@ class Row:
 
     peer: str
     workload: str
+    #: The request that was sent: another workload's where a limit does not offer this one.
+    sent: str
     rounds: int
     invalid: str
     requests_per_second: float
@@ -38,6 +37,7 @@ class Row:
     start_ms: float
     idle_mb: float
     peak_mb: float
+    #: The most that others took of a processor in any round.
     others: float
     #: CPU time as a multiple of the limit's, requests per second as one of the baseline's; of
     #: each round, then the median. None where the other was not measured in the same round.
@@ -73,13 +73,11 @@ def _row(
         middle: float = statistics.median(getattr(run, figure) for run in runs)
         return middle
 
-    def ratio(figure: str, others: Sequence[tuple[str, str]]) -> float | None:
+    def ratio(figure: str, other: str) -> float | None:
         found = []
 
         for run in runs:
-            base = next(
-                (valid[o, w, run.round] for o, w in others if (o, w, run.round) in valid), None
-            )
+            base = valid.get((other, workload, run.round))
 
             if base is not None and getattr(base, figure):
                 found.append(getattr(run, figure) / getattr(base, figure))
@@ -87,11 +85,10 @@ def _row(
         return statistics.median(found) if found else None
 
     cpu = [run.cpu_us for run in runs]
-    # The limit offers two workloads; the others are compared with its plain one.
-    limits = [(LIMIT, workload), (LIMIT, "plain")]
     return Row(
         peer=peer,
         workload=workload,
+        sent=runs[0].sent,
         rounds=len(runs),
         invalid=next((run.invalid for run in runs if run.invalid), ""),
         requests_per_second=median("requests_per_second"),
@@ -104,9 +101,9 @@ def _row(
         start_ms=median("start_ms"),
         idle_mb=median("idle_mb"),
         peak_mb=max(run.peak_mb for run in runs),
-        others=median("others"),
-        cpu_to_limit=ratio("cpu_us", limits),
-        rate_to_baseline=ratio("requests_per_second", [(BASELINE, workload)]),
+        others=max(run.others for run in runs),
+        cpu_to_limit=ratio("cpu_us", LIMIT),
+        rate_to_baseline=ratio("requests_per_second", BASELINE),
     )
 
 
@@ -135,8 +132,9 @@ def tables(rows: Sequence[Row], is_waiting: Callable[[str], bool]) -> str:
                 lines.append(f"{row.peer:20}invalid: {row.invalid}")
                 continue
 
+            name = row.peer if row.sent == workload else f"{row.peer}, {row.sent}"
             line = (
-                f"{row.peer:20}{row.cpu_us:11.2f}{row.spread:8.0%}{_times(row.cpu_to_limit):>9}"
+                f"{name:20}{row.cpu_us:11.2f}{row.spread:8.0%}{_times(row.cpu_to_limit):>9}"
                 f"{row.requests_per_second:10.0f}{_times(row.rate_to_baseline):>9}"
                 f"{row.p50_us:9.0f}{row.p99_us:9.0f}{row.start_ms:9.0f}{row.idle_mb:9.1f}"
                 f"{row.peak_mb:9.1f}"
@@ -152,17 +150,34 @@ def tables(rows: Sequence[Row], is_waiting: Callable[[str], bool]) -> str:
     return "\n".join(lines)
 
 
-def save(path: Path, rows: Sequence[Row], samples: Sequence[Sample], told: dict[str, Any]) -> None:
-    """Write rows, samples, and what is told of machine, versions and settings, as JSON.
+def ratios(rows: Sequence[Row], is_waiting: Callable[[str], bool]) -> str:
+    """One table of all: CPU time as a multiple of the limit's, a line for each peer.
 
-    An invalid row is written without its figures.
+    Workloads that wait have thousands of requests per second instead.
     """
-    written = [
-        {"peer": row.peer, "workload": row.workload, "invalid": row.invalid}
-        if row.invalid
-        else asdict(row)
-        for row in rows
-    ]
-    document = {**told, "rows": written, "samples": [asdict(sample) for sample in samples]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    workloads = list(dict.fromkeys(row.workload for row in rows))
+    found = {(row.peer, row.workload): row for row in rows}
+    width = {name: max(8, len(name) + 1) for name in workloads}
+    lines = ["", "CPU time per request, as a multiple of the limit's (blocking: 1,000 requests/s)"]
+    lines.append(f"{'':20}" + "".join(f"{name:>{width[name]}}" for name in workloads))
+
+    for peer in dict.fromkeys(row.peer for row in rows):
+        line = f"{peer:20}"
+
+        for workload in workloads:
+            row = found.get((peer, workload))
+
+            if row is None or row.sent != workload:
+                figure = "-"
+            elif row.invalid:
+                figure = "invalid"
+            elif is_waiting(workload):
+                figure = f"{row.requests_per_second / 1000:.2f}"
+            else:
+                figure = _times(row.cpu_to_limit)
+
+            line += f"{figure:>{width[workload]}}"
+
+        lines.append(line)
+
+    return "\n".join(lines)
