@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bustapi_http::{ConnInfo, ReasonPhrase, Request, Response};
-use http::header::EXPECT;
+use bustapi_http::{Body, ConnInfo, ReasonPhrase, Request, Response};
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
 use http::{Method, Uri, Version};
 use hyper::body::Incoming;
@@ -312,9 +312,10 @@ impl Future for Answering {
                 entry: self.entry.take(),
             })
         };
+        let has_length = matches!(response.body(), Body::Empty)
+            && response.headers().contains_key(CONTENT_LENGTH);
         let file_pieces = || self.state.file_pieces();
-        Poll::Ready(Ok(
-            response.map(|body| WireBody::new(body, tail, file_pieces))
-        ))
+        let wire = |body| WireBody::new(body, tail, file_pieces).with_length(has_length);
+        Poll::Ready(Ok(response.map(wire)))
     }
 }
