@@ -143,6 +143,11 @@ def read():
     return str(len(request.get_data()))
 
 
+@app.post("/form")
+def form():
+    return str(len(request.form["f"]))
+
+
 @app.post("/unread")
 def unread():
     return "unread"
@@ -313,6 +318,17 @@ def test_bodies_that_are_too_large(live_server):
     chunked = [("Transfer-Encoding", "chunked")]
     # Without a length, reading ends at the limit, as with Werkzeug's own stream.
     assert server.request("POST", "/read", chunk + b"0\r\n\r\n", chunked).text == "1000"
+    assert server.request("POST", "/read", b"x" * 999).text == "999"
+
+    # A form is read to its end, or to the limit.
+    field = b"--b\r\nContent-Disposition: form-data; name=f\r\n\r\n%s\r\n--b--\r\n"
+    form = [*chunked, ("Content-Type", "multipart/form-data; boundary=b")]
+
+    for size, status in ((500, 200), (5000, 413)):
+        body = field % (b"x" * size)
+        wire = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        assert server.request("POST", "/form", wire, form).status == status
+
     assert server.request("POST", "/read", b"x" * 999).text == "999"
 
 
@@ -657,6 +673,13 @@ def test_serve_in_a_thread(live_server):
     assert server.get("/").text == "index"
     # The signal is Python's to handle, which ends the process at once.
     assert server.stop() == -signal.SIGTERM
+
+
+def test_the_app_may_be_named_after_the_command(live_server):
+    # The one that is nearer to the command counts.
+    command = bustapi_command("--app", "served:create_app()", app="nowhere")
+    source = f"{APP}\n\ndef create_app():\n    return app\n"
+    assert live_server(source, command=command).get("/").text == "index"
 
 
 def test_flask_compat(live_server):
