@@ -92,9 +92,15 @@ def _length(body: str) -> int:
 
 
 def _grouped(headers: list[list[str]]) -> list[list[str]]:
-    """Headers with repeats beside each other, as the server writes them.
+    """Headers with repeats beside each other, and the length at the end.
 
-    The place of a repeat among fields of other names has no meaning (RFC 9110, 5.3).
+    So the server writes the repeats; the length it adds behind the fields of answers that no
+    `Response` object was made for. The order of fields of different names has no meaning
+    (RFC 9110, 5.3); that of repeats has, and so is compared.
     """
     names = dict.fromkeys(name for name, _ in headers)
+
+    if "content-length" in names:
+        names["content-length"] = names.pop("content-length")
+
     return [header for name in names for header in headers if header[0] == name]
