@@ -660,10 +660,19 @@ def test_text_of_a_body():
     assert native("POST", body=b"a\xff").get_data(as_text=True) == "a\ufffd"
 
 
+def other_environ(body):
+    return native(**REQUESTS["a form"]).environ | {"wsgi.input": io.BytesIO(body)}
+
+
 def test_another_stream_is_read():
     for assign in (
         lambda made: setattr(made, "stream", io.BytesIO(b"a=other")),
         lambda made: made.environ.update({"wsgi.input": io.BytesIO(b"a=other&b=no")}),
+        # An environ of the application's own, whether the server's was made before or not.
+        lambda made: setattr(made, "environ", other_environ(b"a=other&b=no")),
+        lambda made: setattr(
+            made, "environ", made.environ | {"wsgi.input": io.BytesIO(b"a=other&b=no")}
+        ),
     ):
         made = native(**REQUESTS["a form"])
         assign(made)

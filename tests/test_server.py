@@ -109,6 +109,22 @@ def leave_stream():
     return app.response_class(Pieces())
 
 
+@app.get("/leave/waiting-stream")
+def leave_waiting_stream():
+    def generate():
+        try:
+            # More than the client takes: its leaving is a reset.
+            yield b"x" * 65536
+            say("waiting")
+            with open("pipe") as pipe:
+                pipe.read()
+            yield b"y"
+        finally:
+            say("closed /leave/waiting-stream")
+
+    return generate()
+
+
 @app.post("/leave/upload")
 def leave_upload():
     say("uploading")
@@ -127,10 +143,22 @@ def read():
     return str(len(request.get_data()))
 
 
+@app.post("/form")
+def form():
+    return str(len(request.form["f"]))
+
+
 @app.post("/unread")
 def unread():
     return "unread"
 """
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A named pipe that the view ``waits`` reads."""
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
 
 
 # --- what goes wrong before anything is served
@@ -292,6 +320,17 @@ def test_bodies_that_are_too_large(live_server):
     assert server.request("POST", "/read", chunk + b"0\r\n\r\n", chunked).text == "1000"
     assert server.request("POST", "/read", b"x" * 999).text == "999"
 
+    # A form is read to its end, or to the limit.
+    field = b"--b\r\nContent-Disposition: form-data; name=f\r\n\r\n%s\r\n--b--\r\n"
+    form = [*chunked, ("Content-Type", "multipart/form-data; boundary=b")]
+
+    for size, status in ((500, 200), (5000, 413)):
+        body = field % (b"x" * size)
+        wire = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        assert server.request("POST", "/form", wire, form).status == status
+
+    assert server.request("POST", "/read", b"x" * 999).text == "999"
+
 
 def test_requests_in_one_packet(live_server):
     server = live_server(APP)
@@ -398,6 +437,39 @@ def test_a_client_that_leaves_a_stream(live_server):
     assert server.log.count("closed") == 1
 
 
+def test_a_client_that_leaves_while_the_next_piece_is_made(live_server, pipe):
+    server = live_server(APP)
+
+    with contextlib.closing(server.connect()) as connection:
+        connection.sendall(head("GET /leave/waiting-stream HTTP/1.1", "Host: a"))
+        server.wait_for("waiting")
+        assert connection.recv(10) == b"HTTP/1.1 2"
+
+    # By then the reset has come as well.
+    assert server.get("/").text == "index"
+    pipe.write_text("go on")
+    server.wait_for("closed /leave/waiting-stream")
+    assert server.stop() == 0
+    assert server.log.count("closed /leave") == 1
+    assert server.log.count("teardown /leave") == 1
+    assert "Error" not in server.log
+
+
+def test_a_client_that_ends_its_sending_is_answered(live_server, pipe):
+    server = live_server(APP)
+
+    with contextlib.closing(server.connect()) as connection:
+        request = head("GET /waits/pipe HTTP/1.1", "Host: a")
+        connection.sendall(request + head("GET / HTTP/1.1", "Host: a"))
+        connection.shutdown(socket.SHUT_WR)
+        server.wait_for("waiting")
+        pipe.write_text("read")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    bodies = [answer.partition(b"\r\n\r\n")[2] for answer in received.split(b"HTTP/1.1 200 OK")]
+    assert bodies == [b"", b"read", b"index"]
+
+
 def test_a_client_that_leaves_its_upload(live_server):
     server = live_server(APP)
 
@@ -414,13 +486,6 @@ def test_a_client_that_leaves_its_upload(live_server):
 
 
 # --- the end
-
-
-@pytest.fixture
-def pipe(tmp_path):
-    """A named pipe that the view ``waits`` reads."""
-    os.mkfifo(tmp_path / "pipe")
-    return tmp_path / "pipe"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -608,6 +673,13 @@ def test_serve_in_a_thread(live_server):
     assert server.get("/").text == "index"
     # The signal is Python's to handle, which ends the process at once.
     assert server.stop() == -signal.SIGTERM
+
+
+def test_the_app_may_be_named_after_the_command(live_server):
+    # The one that is nearer to the command counts.
+    command = bustapi_command("--app", "served:create_app()", app="nowhere")
+    source = f"{APP}\n\ndef create_app():\n    return app\n"
+    assert live_server(source, command=command).get("/").text == "index"
 
 
 def test_flask_compat(live_server):

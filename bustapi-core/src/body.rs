@@ -196,6 +196,9 @@ pub(crate) struct WireBody {
     /// The source's error, told when what came before it has been written.
     failure: Option<BodyError>,
     tail: Option<Tail>,
+    /// Whether hyper is told of an empty body only when it asks for the first piece. It leaves
+    /// out a length of zero where it knows before, and writes one behind all other fields.
+    ends_later: bool,
 }
 
 enum Source {
@@ -226,7 +229,14 @@ impl WireBody {
             source,
             failure: None,
             tail,
+            ends_later: false,
         }
+    }
+
+    /// The same for an empty body whose head states its length, if `has_length`.
+    pub(crate) fn with_length(mut self, has_length: bool) -> Self {
+        self.ends_later = has_length;
+        self
     }
 }
 
@@ -291,7 +301,7 @@ impl HttpBody for WireBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Once(bytes) => bytes.is_none(),
+            Source::Once(bytes) => bytes.is_none() && !self.ends_later,
             Source::Stream(stream) => stream.is_end_stream(),
             Source::File(file) => file.left() == 0,
         }

@@ -28,9 +28,6 @@ pub struct Config {
     pub write_timeout: Duration,
     /// How long a connection may stay open between two requests.
     pub keep_alive_timeout: Duration,
-    /// Whether a client that ends its side of the connection is still answered. It then cannot
-    /// be told from one that has gone, until its answer is written.
-    pub half_close: bool,
     /// How long open requests may go on after a stop was asked for; zero breaks them off.
     pub drain_timeout: Duration,
     /// Most threads for calls that block.
@@ -61,7 +58,6 @@ impl Default for Config {
             write_timeout: Duration::from_secs(60),
             // Longer than the 60 s that load balancers keep theirs, so that they close first.
             keep_alive_timeout: Duration::from_secs(75),
-            half_close: true,
             drain_timeout: Duration::from_secs(30),
             pool_threads: 100,
             // Event streams hold one each for as long as they wait, and they are made on demand.

@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bustapi_http::{ConnInfo, ReasonPhrase, Request, Response};
-use http::header::EXPECT;
+use bustapi_http::{Body, ConnInfo, ReasonPhrase, Request, Response};
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
-use http::{Method, Uri};
+use http::{Method, Uri, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -42,7 +42,9 @@ pub(crate) fn protocol(config: &Config) -> http1::Builder {
         .header_read_timeout(None)
         .max_header_size(config.max_head_size)
         .max_buf_size((config.max_head_size * 2).max(MIN_BUFFER))
-        .half_close(config.half_close);
+        // So that hyper goes on reading while a request is open and learns of a client that has
+        // gone; one that only ended its sending is the stream's matter.
+        .half_close(false);
     if config.max_headers != HYPER_MAX_HEADERS {
         builder.max_headers(config.max_headers);
     }
@@ -105,7 +107,7 @@ impl Future for Connection {
         }
         let begin_drain = self.state.is_draining() && !self.draining;
         self.draining |= begin_drain;
-        let waits_for_request = self.state.phase() == Phase::Idle;
+        let waits_for_request = self.state.waits_for_request();
         let Some(connection) = &mut self.protocol else {
             return Poll::Ready(());
         };
@@ -159,6 +161,7 @@ impl Service<http::Request<Incoming>> for RequestService {
         self.state.open();
         let (head, incoming) = request.into_parts();
         let is_head = head.method == Method::HEAD;
+        let takes_interim = head.version == Version::HTTP_11;
         let entry = self
             .shared
             .access_hook
@@ -174,6 +177,7 @@ impl Service<http::Request<Incoming>> for RequestService {
         Answering {
             step,
             is_head,
+            takes_interim,
             state: Arc::clone(&self.state),
             entry,
         }
@@ -261,6 +265,8 @@ enum Step {
 struct Answering {
     step: Step,
     is_head: bool,
+    /// Whether the client understands answers that are not final.
+    takes_interim: bool,
     state: Arc<ConnState>,
     entry: Option<Box<AccessEntry>>,
 }
@@ -269,10 +275,19 @@ impl Future for Answering {
     type Output = Result<http::Response<WireBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
         let mut response = loop {
-            match &mut self.step {
-                Step::Answer(answer) => break ready!(Pin::new(answer).poll(context)),
-                Step::Buffering(future) => self.step = ready!(future.as_mut().poll(context)),
+            match &mut this.step {
+                Step::Answer(answer) => {
+                    if let Poll::Ready(response) = Pin::new(&mut *answer).poll(context) {
+                        break response;
+                    }
+                    if this.takes_interim && this.state.has_client_ended() && answer.is_watched() {
+                        this.state.ask_for_client();
+                    }
+                    return Poll::Pending;
+                }
+                Step::Buffering(future) => this.step = ready!(future.as_mut().poll(context)),
                 Step::Refused(response) => {
                     break response.take().unwrap_or_else(fault::internal_error);
                 }
@@ -297,9 +312,10 @@ impl Future for Answering {
                 entry: self.entry.take(),
             })
         };
+        let has_length = matches!(response.body(), Body::Empty)
+            && response.headers().contains_key(CONTENT_LENGTH);
         let file_pieces = || self.state.file_pieces();
-        Poll::Ready(Ok(
-            response.map(|body| WireBody::new(body, tail, file_pieces))
-        ))
+        let wire = |body| WireBody::new(body, tail, file_pieces).with_length(has_length);
+        Poll::Ready(Ok(response.map(wire)))
     }
 }

@@ -154,6 +154,13 @@ impl fmt::Debug for Answer {
     }
 }
 
+impl Answer {
+    /// Whether somebody wants to know if the client goes.
+    pub(crate) fn is_watched(&self) -> bool {
+        matches!(*self.exchange.lock(), State::Watched(..))
+    }
+}
+
 impl Future for Answer {
     type Output = Response;
 

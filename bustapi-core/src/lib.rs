@@ -47,8 +47,6 @@ pub use dispatch::{Dispatcher, Matched, Routed, Routes};
 pub use error::{ReadError, ServerError};
 pub use fault::{internal_error, log, set_logger};
 pub use handler::{Answer, Handler, Responder, responder};
-/// A reason of the application's own, to be put among a response's extensions.
-pub use hyper::ext::ReasonPhrase;
 pub use listener::{Address, Listener};
 pub use server::Server;
 pub use static_files::{Coding, FileError, StaticFiles, accepted_codings, is_coded};

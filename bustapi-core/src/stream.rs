@@ -1,5 +1,16 @@
 //! The byte stream beneath a connection: TCP or unix socket. It notes progress for the watch,
 //! keeps from hyper what the [`Guard`] refuses, and closes without losing the last answer.
+//!
+//! # Clients that end their sending
+//!
+//! A client may end its side of the connection after its last request and wait for the answers
+//! (RFC 9112 section 9.6 has servers do so; `nc -N` is such a client). On the wire that is the
+//! same as a client that has gone: only what is written to it tells, as the system of a client
+//! that has gone answers with a reset. So the end is kept from hyper, which would drop the
+//! request, until the answer is written. Where somebody wants to know of a client's going, as
+//! for a coroutine that would be cancelled, the client is asked by an interim answer, which
+//! every client of HTTP/1.1 passes over (RFC 9110 section 15.2). It is `100`, as some libraries
+//! know no other, and it is sent a tick after the end, so that quick answers come alone.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -41,6 +52,15 @@ impl Socket {
             Self::Tcp(stream) => stream.try_write(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+
+    /// What the system has learnt of the connection's end.
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Self::Tcp(stream) => stream.take_error(),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.take_error(),
         }
     }
 
@@ -126,6 +146,9 @@ impl Socket {
 /// answers 400 once the requests before it are answered, and closes.
 const REFUSED_HEAD: &[u8] = b"\0\r\n\r\n";
 
+/// What makes the system of a client that has gone answer, and means nothing to one that has not.
+const ARE_YOU_THERE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// What hyper reads after a refusal.
 #[derive(Debug)]
 enum Refused {
@@ -142,6 +165,10 @@ pub(crate) struct Stream {
     state: Arc<ConnState>,
     guard: Guard,
     refused: Option<Refused>,
+    /// Whether the client has ended its sending.
+    ended: bool,
+    /// Whether it has been asked since if it is still there.
+    asked: bool,
     /// Whether no more will be written and only the client's last bytes are awaited.
     lingers: bool,
 }
@@ -153,6 +180,8 @@ impl Stream {
             state,
             guard: Guard::default(),
             refused: None,
+            ended: false,
+            asked: false,
             lingers: false,
         }
     }
@@ -218,6 +247,32 @@ impl Stream {
         self.read_refused(buffer)
     }
 
+    /// The end of the client's sending, which is held back while a request is served that has
+    /// arrived whole. The watch and the end of the answer wake the connection.
+    ///
+    /// # Errors
+    ///
+    /// The system's, once it knows that the client has gone.
+    fn poll_end(&mut self) -> Poll<io::Result<()>> {
+        if !(self.guard.is_between_requests() && self.state.is_serving()) {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.ended {
+            self.ended = true;
+            self.state.client_ends();
+        }
+        if !self.asked && self.state.is_time_to_ask() {
+            self.asked = true;
+            if self.socket.try_write(ARE_YOU_THERE)? != ARE_YOU_THERE.len() {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        match self.socket.take_error()? {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Poll::Pending,
+        }
+    }
+
     fn read_refused(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         match &mut self.refused {
             Some(Refused::Head(rest)) => {
@@ -244,11 +299,14 @@ impl AsyncRead for Stream {
         if self.refused.is_some() {
             return Poll::Ready(self.read_refused(buffer));
         }
+        if self.ended {
+            return self.poll_end();
+        }
         let before = buffer.filled().len();
         ready!(self.socket.poll_read(context, buffer))?;
         let bytes = &buffer.filled()[before..];
         if bytes.is_empty() {
-            return Poll::Ready(Ok(()));
+            return self.poll_end();
         }
         let checked = self.guard.check(bytes);
         self.state.received(self.guard.is_within_head());

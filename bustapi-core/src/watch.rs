@@ -32,7 +32,7 @@ const CLOSING_TICKS: u32 = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
-    /// The first byte of the next request.
+    /// The first byte of the next request, after another one.
     Idle = 0,
     /// The rest of a head.
     Head = 1,
@@ -42,6 +42,9 @@ pub(crate) enum Phase {
     Answer = 3,
     /// The client's end of the connection, after ours.
     Closing = 4,
+    /// The first byte of the first request. Who connects has something to ask: the time for a
+    /// head counts, not that for keeping a connection.
+    New = 5,
 }
 
 /// No tick: the client is not being waited for.
@@ -68,6 +71,10 @@ pub(crate) struct ConnState {
     draining: AtomicBool,
     /// What hyper has been given of files and has not written; made when a file is first sent.
     file_pieces: OnceLock<Arc<FilePieces>>,
+    /// The tick at which the client ended its sending, behind the request that is open.
+    client_ended: AtomicU32,
+    /// Whether somebody wants to know if that client is still there.
+    client_asked_for: AtomicBool,
     /// The connection's task, to be woken when its time is up.
     waker: Mutex<Option<Waker>>,
 }
@@ -83,7 +90,8 @@ impl ConnState {
             1 => Phase::Head,
             2 => Phase::Open,
             3 => Phase::Answer,
-            _ => Phase::Closing,
+            4 => Phase::Closing,
+            _ => Phase::New,
         }
     }
 
@@ -99,6 +107,10 @@ impl ConnState {
 
     /// Ends a request: the next one is waited for.
     pub(crate) fn answered(&self) {
+        if self.has_client_ended() {
+            // The stream has held back that there is nothing more to read.
+            self.wake();
+        }
         self.enter(if self.next_head_began.load(Relaxed) {
             Phase::Head
         } else {
@@ -109,9 +121,42 @@ impl ConnState {
     /// Notes that bytes came, and whether they end within a head.
     pub(crate) fn received(&self, within_head: bool) {
         self.next_head_began.store(within_head, Relaxed);
-        if within_head && self.phase.load(Relaxed) == Phase::Idle as u8 {
+        if within_head && self.waits_for_request() {
             self.enter(Phase::Head);
         }
+    }
+
+    /// Whether nothing of a further request has come.
+    pub(crate) fn waits_for_request(&self) -> bool {
+        matches!(self.phase(), Phase::Idle | Phase::New)
+    }
+
+    /// Whether a request is open or being answered.
+    pub(crate) fn is_serving(&self) -> bool {
+        matches!(self.phase(), Phase::Open | Phase::Answer)
+    }
+
+    /// Notes that the client sends nothing more.
+    pub(crate) fn client_ends(&self) {
+        self.client_ended.store(self.now(), Relaxed);
+    }
+
+    pub(crate) fn has_client_ended(&self) -> bool {
+        self.client_ended.load(Relaxed) != NOT_WAITING
+    }
+
+    /// Has the client asked at the next tick whether it is still there.
+    pub(crate) fn ask_for_client(&self) {
+        self.client_asked_for.store(true, Relaxed);
+    }
+
+    /// Whether the client is to be asked now: nothing of an answer may be under way, as the
+    /// question would land in its midst.
+    pub(crate) fn is_time_to_ask(&self) -> bool {
+        self.client_asked_for.load(Relaxed)
+            && self.phase() == Phase::Open
+            && self.write_stalled.load(Relaxed) == NOT_WAITING
+            && self.now() > self.client_ended.load(Relaxed)
     }
 
     pub(crate) fn write_waits(&self) {
@@ -227,7 +272,7 @@ impl Watch {
     pub(crate) fn admit(self: &Arc<Self>) -> Watched {
         let state = Arc::new(ConnState {
             clock: Arc::clone(&self.clock),
-            phase: AtomicU8::new(Phase::Idle as u8),
+            phase: AtomicU8::new(Phase::New as u8),
             since: AtomicU32::new(self.clock.load(Relaxed)),
             next_head_began: AtomicBool::new(false),
             write_stalled: AtomicU32::new(NOT_WAITING),
@@ -237,6 +282,8 @@ impl Watch {
             expired: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             file_pieces: OnceLock::new(),
+            client_ended: AtomicU32::new(NOT_WAITING),
+            client_asked_for: AtomicBool::new(false),
             waker: Mutex::new(None),
         });
         let mut connections = lock(&self.connections);
@@ -281,12 +328,15 @@ impl Watch {
         }
     }
 
-    /// Advances the clock by one tick and wakes the connections whose time is up.
-    pub(crate) fn tick(&self) {
-        let now = self.clock.fetch_add(1, Relaxed).wrapping_add(1);
+    /// Advances the clock and wakes the connections whose time is up, and those whose client
+    /// may have gone.
+    pub(crate) fn tick(&self, ticks: u32) {
+        let now = self.clock.fetch_add(ticks, Relaxed).wrapping_add(ticks);
         for state in lock(&self.connections).open.values() {
             if self.is_due(state, now) {
                 state.expire();
+            } else if state.has_client_ended() {
+                state.wake();
             }
         }
     }
@@ -298,7 +348,7 @@ impl Watch {
         let since = state.since.load(Relaxed);
         let phase_over = match state.phase() {
             Phase::Idle => over(since, self.keep_alive),
-            Phase::Head => over(since, self.head),
+            Phase::Head | Phase::New => over(since, self.head),
             Phase::Open | Phase::Answer => false,
             Phase::Closing => over(since, CLOSING_TICKS),
         };

@@ -161,6 +161,45 @@ fn head_has_the_length_and_not_the_body() {
 }
 
 #[test]
+fn a_length_stays_where_the_handler_put_it() {
+    let server = serve(Config::default(), |routed: Routed, responder: Responder| {
+        let text = if routed.request.head.uri.path() == "/full" {
+            "hello"
+        } else {
+            ""
+        };
+        let mut response = Response::new(Body::from(text));
+        let fields = [("x-a", "1"), ("content-length", ""), ("x-b", "2")];
+        for (name, value) in fields {
+            let value = match value {
+                "" => HeaderValue::from(text.len()),
+                value => HeaderValue::from_static(value),
+            };
+            response.headers_mut().append(name, value);
+        }
+        responder.complete(response);
+    });
+    let mut client = server.connect();
+    for (method, path, length) in [
+        ("GET", "/full", "5"),
+        ("GET", "/", "0"),
+        ("HEAD", "/full", "5"),
+        ("HEAD", "/", "0"),
+        ("GET", "/", "0"),
+    ] {
+        client.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let reply = client.reply_to(method == "HEAD");
+        let names: Vec<_> = reply.fields.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["x-a", "content-length", "x-b", "date"],
+            "{method} {path}"
+        );
+        assert_eq!(reply.field("content-length"), Some(length));
+    }
+}
+
+#[test]
 fn answers_without_content_have_none() {
     let server = serve(Config::default(), |routed: Routed, responder: Responder| {
         let status = match routed.request.raw_path() {

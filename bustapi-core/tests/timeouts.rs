@@ -69,13 +69,22 @@ fn a_dripping_head_is_not_waited_for() {
 }
 
 #[test]
+fn a_connection_that_never_asks_is_closed_without_a_word() {
+    let config = Config {
+        head_timeout: SHORT,
+        ..patient()
+    };
+    let server = serve(config, hello);
+    assert_given_up(&server, server.connect(), "");
+}
+
+#[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let config = Config {
         keep_alive_timeout: SHORT,
         ..patient()
     };
     let server = serve(config, hello);
-    assert_given_up(&server, server.connect(), "");
     let mut client = server.connect();
     client.send(get("/"));
     assert_eq!(client.reply().status, 200);

@@ -50,6 +50,7 @@ impl RequestBase {
             return Ok(false);
         };
         if !steps.has(Steps::STREAM)
+            || has_another_environ(slf, raw.get())?
             || !raw.get().owns_input(py)?
             || slf.getattr(intern!(py, "shallow"))?.is_truthy()?
         {
@@ -83,6 +84,15 @@ impl RequestBase {
         }
         Ok(data)
     }
+}
+
+/// Whether the application has given the request an environ that the server did not make: its
+/// body is read from there.
+fn has_another_environ(request: &Bound<'_, RequestBase>, raw: &RawRequest) -> PyResult<bool> {
+    let py = request.py();
+    let state = request.getattr(intern!(py, "__dict__"))?;
+    let assigned = state.cast::<PyDict>()?.get_item(intern!(py, "environ"))?;
+    Ok(assigned.is_some_and(|environ| raw.made_environ(py).is_none_or(|made| !environ.is(made))))
 }
 
 /// The body if it was read and kept.

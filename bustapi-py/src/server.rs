@@ -107,9 +107,6 @@ pub(crate) fn serve(
         pool_threads: threads,
         stream_threads: stream_threads.unwrap_or(defaults.stream_threads),
         drain_timeout: Duration::try_from_secs_f64(drain_timeout).unwrap_or_default(),
-        // That the client has gone must reach the application; a client that only ends its own
-        // sending looks the same.
-        half_close: false,
         ..defaults
     };
     let plan = py.import("bustapi.plan")?;

@@ -313,7 +313,8 @@ def run_command(
     )
 
 
-run_command.params.insert(0, _debug_option)
+# Where Flask has the group's option only, people look for it here.
+run_command.params[:0] = [_app_option, _debug_option]
 run_command.params.append(flask_compat_option())
 
 

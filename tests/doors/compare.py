@@ -92,10 +92,11 @@ def _length(body: str) -> int:
 
 
 def _grouped(headers: list[list[str]]) -> list[list[str]]:
-    """Headers with repeats beside each other, and the length at the end, as hyper writes them.
+    """Headers with repeats beside each other, and the length at the end.
 
-    The order of fields of different names has no meaning (RFC 9110, 5.3); that of repeats
-    has, and so is compared.
+    So the server writes the repeats; the length it adds behind the fields of answers that no
+    `Response` object was made for. The order of fields of different names has no meaning
+    (RFC 9110, 5.3); that of repeats has, and so is compared.
     """
     names = dict.fromkeys(name for name, _ in headers)
 
