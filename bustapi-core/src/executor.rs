@@ -18,7 +18,9 @@
 //!
 //! A strike after a long quick time is the first one again. A call that was slow because the
 //! system ran another process meanwhile is no strike: the thread has then neither waited nor
-//! computed for so long.
+//! computed for so long. Nor is one that computed for long after [`ISOLATED`] quick calls: the
+//! interpreter's garbage collector does so at times, and a virtual machine's host takes its
+//! processors away without telling.
 //!
 //! Calls on the IO thread are queued and run together by one task, which the runtime
 //! schedules behind the connections that are ready: entering the interpreter is paid once
@@ -35,6 +37,7 @@ use std::time::{Duration, Instant};
 
 use crate::fault;
 use crate::turn::Turn;
+pub use crate::usage::Spent;
 use crate::usage::ThreadUsage;
 
 /// Calls that take longer than this hold up the other connections noticeably.
@@ -46,6 +49,8 @@ pub const TRIAL_CALLS: u32 = 8;
 const FORGIVEN_AFTER: u32 = 64;
 /// Slow calls among others that count as one quick call.
 pub const CROWDED_CALLS: u32 = 4;
+/// One call that computes for long among so many quick ones says nothing about the endpoint.
+pub const ISOLATED: u32 = 128;
 /// Strikes after which the required number of quick calls no longer grows (8 << 16).
 const MAX_STRIKES: u32 = 8;
 /// How long one batch may keep the IO thread from its sockets.
@@ -96,11 +101,15 @@ impl Habit {
         (TRIAL_CALLS * CROWDED_CALLS) << (2 * strikes)
     }
 
-    /// Notes a call that ran on the IO thread.
-    pub fn ran_inline(&self, took: Duration) {
+    /// Notes a call that ran on the IO thread, and what it spent its time with if it was slow.
+    pub fn ran_inline(&self, took: Duration, spent: Spent) {
         let clean = self.clean.load(Ordering::Relaxed);
-        if took < QUICK {
+        if took < QUICK || spent == Spent::Nothing {
             self.clean.store(clean.saturating_add(1), Ordering::Relaxed);
+            return;
+        }
+        if spent == Spent::Computing && clean >= ISOLATED {
+            self.clean.store(0, Ordering::Relaxed);
             return;
         }
         let calls = self.required() / CROWDED_CALLS;
@@ -327,12 +336,11 @@ impl<W: Work> Inner<W> {
             let (start, usage) = batch.get_or_insert_with(|| (now, ThreadUsage::now()));
             if let Some((habit, began)) = running.take() {
                 let took = now - began;
-                // Only what the call itself waited for, or computed, counts against it.
-                let interrupted = took >= QUICK
-                    && usage
-                        .as_ref()
-                        .is_some_and(|usage| usage.was_interrupted(began - *start, QUICK));
-                habit.ran_inline(if interrupted { Duration::ZERO } else { took });
+                let spent = match usage {
+                    Some(usage) if took >= QUICK => usage.spent(began - *start, QUICK),
+                    _ => Spent::Waiting,
+                };
+                habit.ran_inline(took, spent);
             }
             if now >= *start + BATCH_TIME {
                 out_of_time = true;

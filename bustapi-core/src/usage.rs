@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+/// What a call spent its time with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    /// It slept, read, or waited for a lock.
+    Waiting,
+    /// It used the processor, or the machine that this one is a guest of did.
+    Computing,
+    /// Other processes ran.
+    Nothing,
+}
+
 /// What a thread has used of the machine since it began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ThreadUsage {
@@ -35,13 +46,20 @@ impl ThreadUsage {
         None
     }
 
-    /// Whether a call that has just ended on this thread was slow only because other processes
-    /// ran meanwhile: since `self` was taken, the thread has never waited, and has computed less
-    /// than `limit` beside the time `before` that passed before the call.
-    pub(crate) fn was_interrupted(&self, before: Duration, limit: Duration) -> bool {
-        Self::now().is_some_and(|now| {
-            now.waits == self.waits && now.computed.saturating_sub(self.computed) < before + limit
-        })
+    /// What a call that has just ended on this thread spent its time with: waiting, if the thread
+    /// has waited since `self` was taken; computing, if it has computed for `limit` or more beside
+    /// the time `before` that passed before the call; or else nothing, as others ran meanwhile.
+    pub(crate) fn spent(&self, before: Duration, limit: Duration) -> Spent {
+        match Self::now() {
+            Some(now) if now.waits == self.waits => {
+                if now.computed.saturating_sub(self.computed) < before + limit {
+                    Spent::Nothing
+                } else {
+                    Spent::Computing
+                }
+            }
+            _ => Spent::Waiting,
+        }
     }
 }
 
@@ -56,7 +74,7 @@ mod tests {
     fn waiting_is_the_calls_own() {
         let usage = ThreadUsage::now().unwrap();
         std::thread::sleep(LIMIT);
-        assert!(!usage.was_interrupted(Duration::ZERO, LIMIT));
+        assert_eq!(usage.spent(Duration::ZERO, LIMIT), Spent::Waiting);
     }
 
     #[test]
@@ -67,6 +85,6 @@ mod tests {
         while ThreadUsage::now().unwrap().computed < usage.computed + LIMIT {
             assert!(start.elapsed() < Duration::from_secs(60));
         }
-        assert!(!usage.was_interrupted(Duration::ZERO, LIMIT));
+        assert_ne!(usage.spent(Duration::ZERO, LIMIT), Spent::Nothing);
     }
 }

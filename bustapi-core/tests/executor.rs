@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use bustapi_core::executor::{CROWDED_CALLS, Executor, Habit, Place, QUICK, TRIAL_CALLS, Work};
+use bustapi_core::executor::{
+    CROWDED_CALLS, Executor, Habit, ISOLATED, Place, QUICK, Spent, TRIAL_CALLS, Work,
+};
 
 use crate::support::{DEADLINE, collect_log, logged, wait_for};
 
@@ -141,26 +143,57 @@ fn strikes_lengthen_the_trial_fourfold_and_are_forgiven_in_time() {
     };
     assert_eq!(trial(&habit), TRIAL_CALLS);
     for strike in 1..5 {
-        habit.ran_inline(quick);
-        habit.ran_inline(QUICK);
+        habit.ran_inline(quick, Spent::Waiting);
+        habit.ran_inline(QUICK, Spent::Waiting);
         assert!(!habit.is_quick());
         assert_eq!(trial(&habit), TRIAL_CALLS << (2 * strike));
     }
     // A slow call starts a trial again, without a strike.
-    habit.ran_inline(QUICK);
+    habit.ran_inline(QUICK, Spent::Waiting);
     habit.ran_on_pool(quick, false);
     habit.ran_on_pool(QUICK, false);
     assert_eq!(trial(&habit), TRIAL_CALLS << 10);
     for _ in 0..(TRIAL_CALLS << 10) * 64 {
-        habit.ran_inline(quick);
+        habit.ran_inline(quick, Spent::Waiting);
     }
-    habit.ran_inline(QUICK);
+    habit.ran_inline(QUICK, Spent::Waiting);
     assert_eq!(trial(&habit), TRIAL_CALLS << 2);
     // Without end it does not grow.
     for _ in 0..100 {
-        habit.ran_inline(QUICK);
+        habit.ran_inline(QUICK, Spent::Waiting);
     }
     assert_eq!(trial(&habit), TRIAL_CALLS << 16);
+}
+
+#[test]
+fn one_call_that_computes_among_many_quick_ones_is_no_strike() {
+    let habit = Habit::default();
+    let trial = || {
+        for _ in 0..TRIAL_CALLS {
+            habit.ran_on_pool(Duration::ZERO, false);
+        }
+    };
+    let quick = |calls| {
+        for _ in 0..calls {
+            habit.ran_inline(Duration::ZERO, Spent::Waiting);
+        }
+    };
+    trial();
+    quick(ISOLATED);
+    habit.ran_inline(QUICK, Spent::Computing);
+    assert!(habit.is_quick());
+    // Others ran: that says nothing at all.
+    habit.ran_inline(QUICK, Spent::Nothing);
+    quick(ISOLATED - 2);
+    habit.ran_inline(QUICK, Spent::Computing);
+    assert!(!habit.is_quick(), "the second one came too soon");
+    trial();
+    trial();
+    trial();
+    trial();
+    quick(ISOLATED);
+    habit.ran_inline(QUICK, Spent::Waiting);
+    assert!(!habit.is_quick(), "waiting always counts");
 }
 
 #[test]
