@@ -313,3 +313,34 @@ def test_request_proxies_are_replaced_in_the_context(shop):
         assert seen["g"] is g._get_current_object()
         assert seen["a"] == 1
         assert "session" not in seen
+
+
+def test_contexts_of_templates_are_jinjas(app):
+    templates = {
+        "base": "{{ shared }} {{ own }} {{ value }} {% block body %}{% endblock %}",
+        "child": "{% extends 'base' %}{% block body %}{{ own }}{% include 'part' %}{% endblock %}",
+        "part": "{% set own = 'set' %}[{{ own }} {{ value }} {{ g.name }}]",
+        "macros": "{% macro show(x) %}{{ x }} {{ shared }} {{ value }}{% endmacro %}",
+        "import": "{% import 'macros' as m %}{{ m.show(own) }}",
+        "with": "{% from 'macros' import show with context %}{{ show(own) }}",
+    }
+    plain = jinja2.Environment(loader=jinja2.DictLoader(templates))
+    app.jinja_loader = jinja2.DictLoader(templates)
+    app.jinja_env.globals["shared"] = plain.globals["shared"] = "global"
+
+    with app.test_request_context():
+        g.name = "g"
+
+        for name in templates:
+            ours = app.jinja_env.get_template(name, globals={"own": "local"})
+            theirs = plain.get_template(name, globals={"own": "local"})
+            values = {"value": "<given>", "g": g}
+            assert ours.render(values) == theirs.render(values)
+            assert ours.render(own="given", g=g) == theirs.render(own="given", g=g)
+            assert vars(ours.module).keys() == vars(theirs.module).keys()
+
+        template = app.jinja_env.from_string("{{ later }}")
+        app.jinja_env.globals["later"] = "added"
+        assert template.render() == "added"
+        exported = app.jinja_env.from_string("{% set a = 1 %}{% set shared = 2 %}").module
+        assert (exported.a, exported.shared) == (1, 2)

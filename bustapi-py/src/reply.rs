@@ -6,7 +6,10 @@ use bustapi_core::Responder;
 use bustapi_core::executor::Place;
 use bustapi_http::{Body, ReasonPhrase, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, HeaderName, HeaderValue, LOCATION};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, HeaderName, HeaderValue, LOCATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, StatusCode};
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -218,16 +221,8 @@ pub(crate) fn header_value(text: &str) -> Option<HeaderValue> {
 
 /// Fields that belong to the connection, which is the server's matter (PEP 3333).
 fn is_of_the_connection(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-    )
+    [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
 trait ReprText {
@@ -303,20 +298,27 @@ pub(crate) fn from_response(
         return Ok(None);
     }
     let state = response.getattr(intern!(py, "__dict__"))?;
-    // What an application has set on one object may be one of the methods that are left out.
-    if state.cast::<PyDict>()?.len() > RESPONSE_STATE {
+    let state = state.cast::<PyDict>()?;
+    // What an application has set on one object may be one of the methods that are left out; what
+    // it has taken away is the constructor's to miss.
+    if state.len() != RESPONSE_STATE {
         return Ok(None);
     }
-    let pieces = response.getattr(intern!(py, "response"))?;
+    let (Some(pieces), Some(on_close), Some(status), Some(headers)) = (
+        state.get_item(intern!(py, "response"))?,
+        state.get_item(intern!(py, "_on_close"))?,
+        state.get_item(intern!(py, "_status"))?,
+        state.get_item(intern!(py, "headers"))?,
+    ) else {
+        return Ok(None);
+    };
     let Ok(pieces) = pieces.cast_exact::<PyList>() else {
         return Ok(None);
     };
-    if response.getattr(intern!(py, "_on_close"))?.is_truthy()? {
+    if on_close.is_truthy()? {
         return Ok(None);
     }
-    let status = response.getattr(intern!(py, "_status"))?;
     let status = Status::parse(status.cast::<PyString>()?)?;
-    let headers = response.getattr(intern!(py, "headers"))?;
     // Werkzeug takes a dict as well.
     if !headers.get_type().is(headers_class(py)?) {
         return Ok(None);

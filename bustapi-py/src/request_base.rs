@@ -16,8 +16,10 @@ use pyo3::types::{PyBytes, PyDict, PyEllipsis, PyTuple};
 
 use crate::form;
 use crate::headers::HeadersBase;
+use crate::json_load::load_json;
 use crate::request::RawRequest;
 use crate::request_class::{Steps, current_config, steps_of, werkzeug_method};
+use crate::response_class::reads_by_default;
 
 /// What a request of the native server is made from.
 #[pyclass(subclass, frozen, module = "bustapi._native")]
@@ -259,9 +261,12 @@ impl RequestBase {
             keywords.set_item(intern!(py, "cache"), cache)?;
             slf.call_method(intern!(py, "get_data"), (), Some(&keywords))?
         };
-        let loaded = slf
-            .getattr(intern!(py, "json_module"))?
-            .call_method1(intern!(py, "loads"), (data,));
+        let json = slf.getattr(intern!(py, "json_module"))?;
+        let loaded = if reads_by_default(&json)? {
+            load_json(&data)
+        } else {
+            json.call_method1(intern!(py, "loads"), (data,))
+        };
         let (value, kept) = match loaded {
             Ok(value) => {
                 let kept = (value.clone(), value.clone());

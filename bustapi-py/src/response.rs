@@ -89,12 +89,15 @@ impl Content {
         py: Python<'_>,
         session: &SessionFields,
     ) -> PyResult<Response> {
-        let is_empty = self.body.is_empty();
         let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = self.status;
         let media_type = HeaderValue::from_static(self.kind.as_str());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, media_type);
+        // The server states a length behind the other fields, and none in an empty answer to HEAD.
+        if self.body.is_empty() || session.varies || session.set_cookie.is_some() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        }
         if session.varies {
             headers.insert(VARY, VARY_COOKIE);
         }
@@ -102,12 +105,6 @@ impl Content {
             let cookie = header_value(cookie)
                 .ok_or_else(|| PyValueError::new_err("the cookie cannot be sent"))?;
             headers.insert(SET_COOKIE, cookie);
-        }
-        if is_empty {
-            // hyper states no length in an empty answer to HEAD.
-            response
-                .headers_mut()
-                .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         if self.status != StatusCode::OK
             && let Some(reason) = plan.reason_phrase(py, self.status)?

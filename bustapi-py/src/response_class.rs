@@ -55,6 +55,9 @@ const PROVIDER_STEPS: [&str; 8] = [
     "sort_keys",
 ];
 
+/// What reads JSON.
+const PROVIDER_READER: [&str; 1] = ["loads"];
+
 /// Names the default response class and the class of headers; called once, where it is defined.
 #[pyfunction]
 pub(crate) fn set_response_classes(
@@ -73,8 +76,9 @@ pub(crate) fn set_response_classes(
 /// Names the default class of JSON providers; called once, where it is defined.
 #[pyfunction]
 pub(crate) fn set_json_provider(provider: &Bound<'_, PyType>) -> PyResult<()> {
+    let defaults = Defaults::note(provider, &[&PROVIDER_STEPS, &PROVIDER_READER])?;
     PROVIDER
-        .set(provider.py(), Defaults::note(provider, &[&PROVIDER_STEPS])?)
+        .set(provider.py(), defaults)
         .map_err(|_| PyRuntimeError::new_err("the class of JSON providers is set already"))
 }
 
@@ -114,11 +118,24 @@ pub(crate) fn is_default_response(class: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// `RuntimeError` before the package has named the default class.
 #[pyfunction]
 pub(crate) fn is_default_provider(provider: &Bound<'_, PyAny>) -> PyResult<bool> {
+    keeps(provider, 1)
+}
+
+/// Whether `provider.loads` is the default class's.
+///
+/// # Errors
+///
+/// `RuntimeError` before the package has named the default class.
+pub(crate) fn reads_by_default(provider: &Bound<'_, PyAny>) -> PyResult<bool> {
+    keeps(provider, 1 << 1)
+}
+
+fn keeps(provider: &Bound<'_, PyAny>, group: u8) -> PyResult<bool> {
     let py = provider.py();
     let defaults = PROVIDER
         .get(py)
         .ok_or_else(|| PyRuntimeError::new_err("bustapi.json has not been imported"))?;
-    if defaults.kept_by(&provider.get_type())? == 0 {
+    if defaults.kept_by(&provider.get_type())? & group == 0 {
         return Ok(false);
     }
     let set = provider.getattr(intern!(py, "__dict__"))?;

@@ -574,8 +574,11 @@ impl<'py> Road<'_, 'py> {
             Some(content) => content.to_object(plan, py)?,
             None => None,
         };
+        let is_response =
+            !plan.own_make_response && value.get_type().is(plan.response_class.bind(py));
         let mut response = match made {
             Some(made) => made,
+            None if is_response => value.clone(),
             None => self
                 .app
                 .call_method1(intern!(py, "make_response"), (value,))?,
