@@ -327,6 +327,7 @@ def test_contexts_of_templates_are_jinjas(app):
     plain = jinja2.Environment(loader=jinja2.DictLoader(templates))
     app.jinja_loader = jinja2.DictLoader(templates)
     app.jinja_env.globals["shared"] = plain.globals["shared"] = "global"
+    plain.globals["g"] = g
 
     with app.test_request_context():
         g.name = "g"
