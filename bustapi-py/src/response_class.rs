@@ -200,7 +200,10 @@ pub(crate) fn json_response<'py>(
         return Ok(None);
     }
     let app = provider.getattr(intern!(py, "_app"))?;
-    let Some(app) = app.cast::<PyWeakrefProxy>()?.upgrade() else {
+    let Ok(app) = app.cast_into::<PyWeakrefProxy>() else {
+        return Ok(None);
+    };
+    let Some(app) = app.upgrade() else {
         return Ok(None);
     };
     let config = app.getattr(intern!(py, "config"))?;
