@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -69,6 +70,32 @@ async def at_once():
     return asyncio.current_task().get_name()
 
 
+@app.get("/tools")
+async def tools():
+    def in_thread():
+        return seen.get(), request.path
+
+    seen.set("of this request")
+    async with asyncio.timeout(20):
+        thread = await asyncio.to_thread(in_thread)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(asyncio.sleep(0, number)) for number in range(3)]
+
+    try:
+        async with asyncio.timeout(0.001):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        expired = True
+
+    return {"thread": thread, "group": [task.result() for task in tasks], "expired": expired}
+
+
+@app.get("/forgotten")
+async def forgotten():
+    return seen.get()
+
+
 @app.get("/loop")
 async def loop():
     return type(asyncio.get_running_loop()).__module__
@@ -112,5 +139,11 @@ def test_coroutine_views_are_tasks(live_server, event_loop):
         assert server.get("/task").text == '{"coroutine":"task","done":false}\n'
         assert server.get("/child").text == "served child"
         assert server.get("/at-once").text == "at_once"
+        assert json.loads(server.get("/tools").body) == {
+            "thread": ["of this request", "/tools"],
+            "group": [0, 1, 2],
+            "expired": True,
+        }
+        assert server.get("/forgotten").text == "nothing"
         failed = server.get("/fails")
         assert (failed.status, failed.text) == (418, "inside")

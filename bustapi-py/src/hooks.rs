@@ -29,21 +29,38 @@ impl<'py> Scopes<'py> {
 
     /// The hooks of each scope that has any: the application's first, then from the outermost
     /// blueprint inwards.
-    fn outside_in(&self, hooks: &Bound<'py, PyDict>) -> PyResult<Vec<Bound<'py, PyList>>> {
-        let mut found = Vec::new();
-        found.extend(hooks_of(hooks, hooks.py().None().bind(hooks.py()))?);
-        for name in self.blueprints.iter().rev() {
-            found.extend(hooks_of(hooks, name)?);
-        }
-        Ok(found)
+    fn outside_in(
+        &self,
+        hooks: &Bound<'py, PyDict>,
+    ) -> impl Iterator<Item = PyResult<Bound<'py, PyList>>> {
+        let blueprints = self.blueprints.iter().rev().map(Some);
+        std::iter::once(None)
+            .chain(blueprints)
+            .filter_map(|name| hooks_of(hooks, name).transpose())
+    }
+
+    /// As [`Scopes::outside_in`], the other way round.
+    fn inside_out(
+        &self,
+        hooks: &Bound<'py, PyDict>,
+    ) -> impl Iterator<Item = PyResult<Bound<'py, PyList>>> {
+        let blueprints = self.blueprints.iter().map(Some);
+        blueprints
+            .chain(std::iter::once(None))
+            .filter_map(|name| hooks_of(hooks, name).transpose())
     }
 }
 
+/// The hooks of a blueprint, or of the application.
 fn hooks_of<'py>(
     hooks: &Bound<'py, PyDict>,
-    scope: &Bound<'py, PyAny>,
+    blueprint: Option<&Bound<'py, PyString>>,
 ) -> PyResult<Option<Bound<'py, PyList>>> {
-    match hooks.get_item(scope)? {
+    let found = match blueprint {
+        Some(name) => hooks.get_item(name),
+        None => hooks.get_item(hooks.py().None()),
+    };
+    match found? {
         Some(list) => Ok(Some(list.cast_into::<PyList>()?)),
         None => Ok(None),
     }
@@ -65,8 +82,8 @@ pub(crate) fn before<'py>(
     let py = app.py();
     let preprocessors = plan.url_value_preprocessors.bind(py);
     if !preprocessors.is_empty() {
-        for list in scopes.outside_in(preprocessors)? {
-            for function in list.iter() {
+        for list in scopes.outside_in(preprocessors) {
+            for function in list?.iter() {
                 function.call1((endpoint, view_args))?;
             }
         }
@@ -76,8 +93,8 @@ pub(crate) fn before<'py>(
         return Ok(None);
     }
     let none = PyTuple::empty(py);
-    for list in scopes.outside_in(hooks)? {
-        for function in list.iter() {
+    for list in scopes.outside_in(hooks) {
+        for function in list?.iter() {
             let value = plan
                 .functions
                 .call(app, plan.own_ensure_sync, &function, &none, None)?;
@@ -114,7 +131,8 @@ pub(crate) fn after<'py>(
     if hooks.is_empty() {
         return Ok(response);
     }
-    for list in scopes.outside_in(hooks)?.into_iter().rev() {
+    for list in scopes.inside_out(hooks) {
+        let list = list?;
         for index in (0..list.len()).rev() {
             let args = PyTuple::new(py, [response])?;
             let function = list.get_item(index)?;
