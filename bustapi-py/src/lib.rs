@@ -31,6 +31,7 @@ mod request_base;
 mod request_class;
 mod response;
 mod response_class;
+mod road;
 mod routing;
 mod server;
 mod session;
