@@ -119,6 +119,7 @@ mod quote;
 mod redirect;
 mod regex_source;
 mod request;
+mod route_index;
 mod rule;
 mod state_machine;
 mod suggest;

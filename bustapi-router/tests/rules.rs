@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bustapi_router::{
     CompiledPattern, ConversionError, Converter, Map, MatchError, MatchRequest, PatternEngine,
@@ -173,6 +174,41 @@ fn converters_reject_or_fail() {
         Err(MatchError::MethodNotAllowed { .. })
     ));
     assert!(matches!(with("/14"), Err(MatchError::Failed { .. })));
+}
+
+/// Counts its calls.
+#[derive(Debug, Default)]
+struct Counted(AtomicUsize);
+
+impl Converter for Counted {
+    fn to_value(&self, text: &str) -> Result<Value, ConversionError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        if text == "no" {
+            return Err(ConversionError::Rejected);
+        }
+        Ok(Value::from(text))
+    }
+}
+
+#[test]
+fn converters_are_called_once_and_only_after_the_rest_matched() {
+    let counted = Arc::new(Counted::default());
+    let mut map = Map::default();
+    let rule = Rule::new("/<a>/<int:b>").methods(["GET"]);
+    map.add(rule.converter("a", Arc::clone(&counted) as Arc<dyn Converter>))
+        .unwrap();
+    for (method, path, calls) in [
+        ("GET", "/x/7", 1),
+        ("GET", "/no/7", 1),
+        ("GET", "/x/y", 0),
+        ("POST", "/x/7", 0),
+        ("GET", "/x/7/", 0),
+    ] {
+        let before = counted.0.load(Ordering::Relaxed);
+        let _ = map.match_path(&MatchRequest::new(method, path));
+        let after = counted.0.load(Ordering::Relaxed);
+        assert_eq!(after - before, calls, "{method} {path}");
+    }
 }
 
 #[test]
