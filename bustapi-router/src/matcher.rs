@@ -484,6 +484,8 @@ mod tests {
                     rule = rule.methods(methods);
                 } else if rare && strict {
                     rule = rule.websocket(true);
+                } else if rare {
+                    rule = rule.default("extra", "a");
                 }
                 rule
             })

@@ -229,7 +229,10 @@ impl StateMachine {
                     gate: Gate::new(rule),
                 });
             }
-        } else if let Some(Part::Static(_)) = rule.parts.first() {
+        } else if let Some(Part::Static(_)) = rule.parts.first()
+            && self.states[state as usize].rules.len() == 1
+        {
+            // Of the rules of a state the first one counts, be it no rule for this index.
             let routes = &mut self.states[domain_state as usize].routes;
             routes.get_or_insert_default().add(rule, &way);
         }

@@ -212,6 +212,20 @@ fn converters_are_called_once_and_only_after_the_rest_matched() {
 }
 
 #[test]
+fn of_two_equal_rules_the_first_decides_whatever_it_adds() {
+    let mut map = Map::default();
+    let first = map.add(Rule::new("/<x>").default("extra", 1)).unwrap();
+    map.add(Rule::new("/<x>")).unwrap();
+    let second = map.add(Rule::new("/<x>/<y>").methods(["GET"])).unwrap();
+    let other = map.add(Rule::new("/<x>/<y>").methods(["POST"])).unwrap();
+    let found = |method, path| map.match_path(&MatchRequest::new(method, path)).unwrap();
+    assert_eq!(found("GET", "/a").rule, first);
+    assert_eq!(found("GET", "/a").values.len(), 2);
+    assert_eq!(found("GET", "/a/b").rule, second);
+    assert_eq!(found("POST", "/a/b").rule, other);
+}
+
+#[test]
 fn values_have_names() {
     let mut map = Map::default();
     let rule = Rule::new("/<b>/<a>")

@@ -205,12 +205,12 @@ class Rule(_Rule):
         try:
             yield from super()._parse_rule(rule)
         except ValueError as error:
-            # Lone surrogates are a character each, too.
-            position = RuleMap._find_fault(rule.encode(errors="replace").decode())
-
-            if position is None:
+            # An argument that Werkzeug cannot read is another fault, in front of this one.
+            if str(error) != f"malformed url rule: {rule!r}":
                 raise
 
+            # Lone surrogates are a character each, too.
+            position = RuleMap._find_fault(rule.encode(errors="replace").decode())
             raise ValueError(f"{error} (at position {position})") from None
 
     def _compile_builder(self, append_unknown: bool = True) -> t.Callable[..., tuple[str, str]]:
