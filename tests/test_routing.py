@@ -145,6 +145,7 @@ def test_build_raises_what_a_converter_raises(adapter):
         ("/<x>/<x>", None),
         ("/<int(min=-1):x>", None),
         ("/<int(min=-1):x>/<", None),
+        ("/<None>/<", None),
     ],
 )
 def test_malformed_rules_raise_what_werkzeug_raises_and_name_the_position(rule, position):

@@ -211,6 +211,11 @@ class Rule(_Rule):
 
             # Lone surrogates are a character each, too.
             position = RuleMap._find_fault(rule.encode(errors="replace").decode())
+
+            # A reserved name in front of it, which Werkzeug refuses later.
+            if position is None:
+                raise
+
             raise ValueError(f"{error} (at position {position})") from None
 
     def _compile_builder(self, append_unknown: bool = True) -> t.Callable[..., tuple[str, str]]:
