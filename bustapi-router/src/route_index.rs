@@ -130,13 +130,16 @@ impl StateMachine {
         if gate.websocket != sought.websocket || gate.may_redirect || !gate.takes_known(method) {
             return None;
         }
-        let steps = || steps.iter().zip(found.params.iter());
-        for (step, (_, segment)) in steps() {
+        // matchit checks a segment's characters each time it is asked for.
+        let mut segments = [""; VARIABLES];
+        let params = found.params.iter().map(|(_, segment)| segment);
+        for ((step, segment), kept) in steps.iter().zip(params).zip(&mut segments) {
             if !step.is_first(&self.states[step.before as usize], segment) {
                 return None;
             }
+            *kept = segment;
         }
-        for (step, (_, segment)) in steps() {
+        for (step, segment) in steps.iter().zip(segments) {
             match step.converter.to_value(segment) {
                 Ok(value) => values.push(value),
                 Err(error) => return Some((*rule, Err(error))),
