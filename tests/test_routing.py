@@ -13,12 +13,13 @@ import threading
 import time
 import uuid
 import weakref
+from urllib.parse import unquote_to_bytes
 
 import pytest
 import werkzeug.routing
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import BadHost, MethodNotAllowed, NotFound
-from werkzeug.test import create_environ
+from werkzeug.test import create_environ, run_wsgi_app
 
 import bustapi
 from bustapi import routing
@@ -132,14 +133,28 @@ def test_build_raises_what_a_converter_raises(adapter):
 
 
 @pytest.mark.parametrize(
-    "rule", ["no-slash", "/<", "/<int:>", "/<a", "/<unknown:x>", "/<int(:x>", "/<x>/<x>"]
+    ("rule", "position"),
+    [
+        ("no-slash", None),
+        ("/<", 1),
+        ("/ü/<int:>", 3),
+        ("/<x>/<a", 5),
+        ("/<unknown:x>", None),
+        ("/<int(:x>", 1),
+        ("/\ud800<", 2),
+        ("/<x>/<x>", None),
+        ("/<int(min=-1):x>", None),
+        ("/<int(min=-1):x>/<", None),
+        ("/<None>/<", None),
+    ],
 )
-def test_malformed_rules_raise_what_werkzeug_raises(rule):
+def test_malformed_rules_raise_what_werkzeug_raises_and_name_the_position(rule, position):
     with pytest.raises(Exception) as theirs:  # noqa: PT011 the type is compared
         werkzeug.routing.Map([werkzeug.routing.Rule(rule, endpoint="e")])
     with pytest.raises(theirs.type) as ours:
         Map([Rule(rule, endpoint="e")])
-    assert str(ours.value) == str(theirs.value)
+    where = "" if position is None else f" (at position {position})"
+    assert str(ours.value) == f"{theirs.value}{where}"
 
 
 def test_a_refused_rule_leaves_the_map_usable(url_map):
@@ -902,3 +917,66 @@ def test_adapters_take_the_default_subdomain_of_the_moment(url_map):
             pass
 
     assert Own().bind("example.org").subdomain == "own"
+
+
+SERVED = """
+from {framework} import Flask, request
+
+app = Flask("served")
+
+
+@app.get("/text/<text>")
+@app.get("/path/<path:path>/end")
+@app.get("/number/<int:number>")
+@app.get("/mixed/<a>.<b>/")
+def view(**values):
+    return ascii((request.url_rule.rule, values, request.path))
+"""
+
+#: As clients send them; a WSGI server decodes them before Werkzeug matches.
+RAW_PATHS = [
+    *[
+        "/text/%41",
+        "/text/a%2Fb",
+        "/text/a%2fb",
+        "/text/%25",
+        "/text/%2541",
+        "/text/%zz",
+        "/text/%",
+    ],
+    *["/text/%C3%BC", "/text/%C3", "/text/%FF%FE", "/text/%ED%A0%80", "/text/%F0%9F%98%80"],
+    *["/text/%00", "/text/%0A", "/text/a%20b", "/text/a+b", "/text/%3Fq", "/text/a;b", "/text/."],
+    *["/text/%2E%2E", "/text/../text/a", "/text//a", "//text/a", "/text/", "/text/a/", "/%74ext/a"],
+    *["/path/a/b/end", "/path/a%2Fb/end", "/path/%2Fa/end", "/path/a//b/end", "/path//end"],
+    *["/path/a%2F%2Fb/end", "/path/a%2Fend", "/path/a/end/end", "/path/a/%65nd", "/path/a/end/"],
+    *["/number/7", "/number/%37", "/number/%D9%A3", "/number/-7", "/number/7%2F", "/number%2F7"],
+    *["/mixed/a.b", "/mixed/a.b.c/", "/mixed/a%2Eb/", "/mixed/a%2Fb.c/", "/mixed/%C3%BC.b?q=%C3"],
+]
+
+
+def test_paths_as_sent_are_matched_as_decoded_ones(live_server):
+    server = live_server(SERVED.format(framework="bustapi"))
+    apps = []
+    for framework in ("bustapi", "flask"):
+        names = {}
+        exec(SERVED.format(framework=framework), names)
+        apps.append(names["app"])
+
+    def answer_of(app, path):
+        path, _, query = path.partition("?")
+        environ = create_environ("/", "http://h", query_string=query)
+        environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")
+        body, status, headers = run_wsgi_app(app, environ)
+        return status.split()[0], headers.get("Location"), b"".join(body)
+
+    differing = {}
+    for path in RAW_PATHS:
+        wire = f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        head, _, body = server.exchange(wire.encode()).partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        headers = Headers(line.split(": ", 1) for line in lines)
+        native = status.split()[1], headers.get("Location"), body
+        ours, theirs = (answer_of(app, path) for app in apps)
+        if not native == ours == theirs:
+            differing[path] = (native, ours, theirs)
+    assert differing == {}

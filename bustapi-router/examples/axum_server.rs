@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::http::header::{ALLOW, HOST, LOCATION};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bustapi_router::{Map, MatchError, MatchRequest, Rule};
+use bustapi_router::{Bind, Build, Map, Match, MatchError, MatchRequest, Rule, Value};
 
 fn rules() -> Result<Map, Box<dyn Error>> {
     let mut map = Map::default();
@@ -19,10 +19,23 @@ fn rules() -> Result<Map, Box<dyn Error>> {
     map.add(
         Rule::new("/articles/")
             .endpoint("articles")
+            .methods(["GET"])
             .default("page", 1),
     )?;
-    map.add(Rule::new("/articles/page/<int:page>").endpoint("articles"))?;
+    map.add(
+        Rule::new("/articles/page/<int:page>")
+            .endpoint("articles")
+            .methods(["GET"]),
+    )?;
     Ok(map)
+}
+
+/// The URL of the page behind a page of articles.
+fn next_page(map: &Map, found: &Match) -> Option<String> {
+    let page = found.get(map, "page")?.as_i64()?;
+    let values = [("page", Value::Int(page + 1))];
+    let adapter = map.bind(&Bind::new("localhost")).ok()?;
+    adapter.build(&Build::new("articles", &values)).ok()
 }
 
 async fn by_map(State(map): State<Arc<Map>>, request: Request) -> Response {
@@ -41,7 +54,9 @@ async fn by_map(State(map): State<Arc<Map>>, request: Request) -> Response {
                 .args(&map)
                 .map(|(name, value)| format!("{name} = {value:?}"))
                 .collect();
-            format!("{}: {}\n", found.endpoint(&map), args.join(", ")).into_response()
+            let next =
+                next_page(&map, &found).map_or_else(String::new, |url| format!("; next {url}"));
+            format!("{}: {}{next}\n", found.endpoint(&map), args.join(", ")).into_response()
         }
         Err(error) => {
             let status = StatusCode::from_u16(error.status());

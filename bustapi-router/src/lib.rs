@@ -88,10 +88,127 @@
 //! another rule's defaults redirects to that rule (`redirect_defaults`), and so do
 //! [`Rule::alias`] and [`Rule::redirect_to`].
 //!
+//! ```
+//! # use bustapi_router::{Map, MatchError, MatchRequest, Rule};
+//! let mut map = Map::default();
+//! map.add(Rule::new("/posts/").endpoint("posts").default("page", 1))?;
+//! map.add(Rule::new("/posts/page/<int:page>").endpoint("posts"))?;
+//! map.add(Rule::new("/blog/<int:page>").endpoint("posts").alias(true))?;
+//! map.add(Rule::new("/old/<int:id>").redirect_to("/posts/page/<id>"))?;
+//! map.add(Rule::new("/lenient/").endpoint("lenient").strict_slashes(false))?;
+//!
+//! let redirect = |path| {
+//!     let request = MatchRequest { server_name: "h", ..MatchRequest::new("GET", path) };
+//!     match map.match_path(&request) {
+//!         Err(MatchError::RequestRedirect { url }) => Some(url),
+//!         _ => None,
+//!     }
+//! };
+//! assert_eq!(redirect("/posts").as_deref(), Some("http://h/posts/"));
+//! assert_eq!(redirect("/posts//page/2").as_deref(), Some("http://h/posts/page/2"));
+//! assert_eq!(redirect("/posts/page/1").as_deref(), Some("http://h/posts/"));
+//! assert_eq!(redirect("/blog/2").as_deref(), Some("http://h/posts/page/2"));
+//! assert_eq!(redirect("/old/7").as_deref(), Some("http://h/posts/page/7"));
+//! assert_eq!(redirect("/lenient"), None);
+//! # Ok::<(), bustapi_router::RuleError>(())
+//! ```
+//!
+//! # Hosts
+//!
+//! Rules have subdomains, or whole hosts where [`MapOptions::host_matching`] is set; both are rule
+//! strings themselves.
+//!
+//! ```
+//! # use bustapi_router::{Bind, Build, Map, MapOptions, MatchRequest, Rule, Value};
+//! let mut map = Map::default();
+//! map.add(Rule::new("/").endpoint("home").subdomain("<user>"))?;
+//! let request = MatchRequest { subdomain: Some("ann"), ..MatchRequest::new("GET", "/") };
+//! assert_eq!(map.match_path(&request).unwrap().get(&map, "user"), Some(&Value::from("ann")));
+//! let values = [("user", Value::from("bob"))];
+//! let adapter = map.bind(&Bind::new("example.org")).unwrap();
+//! assert_eq!(adapter.build(&Build::new("home", &values)).unwrap(), "http://bob.example.org/");
+//!
+//! let mut map = Map::new(MapOptions { host_matching: true, ..MapOptions::default() });
+//! map.add(Rule::new("/").endpoint("site").host("<name>.example.org:8080"))?;
+//! let request = MatchRequest {
+//!     server_name: "a.example.org:8080",
+//!     ..MatchRequest::new("GET", "/")
+//! };
+//! assert_eq!(map.match_path(&request).unwrap().get(&map, "name"), Some(&Value::from("a")));
+//! # Ok::<(), bustapi_router::RuleError>(())
+//! ```
+//!
+//! # WebSockets and methods
+//!
+//! A rule is for WebSocket requests or for all others; beside that it may name its methods.
+//!
+//! ```
+//! # use bustapi_router::{Bind, Map, MatchError, MatchRequest, Rule};
+//! let mut map = Map::default();
+//! map.add(Rule::new("/chat").endpoint("socket").websocket(true))?;
+//! map.add(Rule::new("/items").endpoint("list").methods(["GET"]))?;
+//! map.add(Rule::new("/items").endpoint("create").methods(["POST"]))?;
+//!
+//! let request = MatchRequest { websocket: true, ..MatchRequest::new("GET", "/chat") };
+//! assert_eq!(map.match_path(&request).unwrap().endpoint(&map), "socket");
+//! let plain = map.match_path(&MatchRequest::new("GET", "/chat"));
+//! assert!(matches!(plain, Err(MatchError::WebsocketMismatch)));
+//!
+//! let adapter = map.bind(&Bind::new("example.org")).unwrap();
+//! assert_eq!(adapter.match_path("/items", Some("POST")).unwrap().endpoint(&map), "create");
+//! assert_eq!(adapter.allowed_methods("/items").to_string(), "GET, HEAD, POST");
+//! assert!(!adapter.test("/items", Some("PUT")));
+//! # Ok::<(), bustapi_router::RuleError>(())
+//! ```
+//!
+//! # Building
+//!
+//! Of an endpoint's rules the best for the values is built; what it has no variable for goes to
+//! the query string. A rule may be for that only ([`Rule::build_only`]).
+//!
+//! ```
+//! # use bustapi_router::{Bind, Build, BuildError, Map, Rule, Value};
+//! let mut map = Map::default();
+//! map.add(Rule::new("/users/<name>").endpoint("user").methods(["GET"]))?;
+//! map.add(Rule::new("/static/<path:file>").endpoint("static").build_only(true))?;
+//! let adapter = map.bind(&Bind::new("example.org")).unwrap();
+//!
+//! let values = [("name", Value::from("Ann Lee")), ("tag", Value::from(vec!["a", "b"]))];
+//! let user = Build::new("user", &values);
+//! assert_eq!(adapter.build(&user).unwrap(), "/users/Ann%20Lee?tag=a&tag=b");
+//! let full = Build {
+//!     force_external: true,
+//!     url_scheme: Some("https"),
+//!     anchor: Some("top"),
+//!     append_unknown: false,
+//!     ..user
+//! };
+//! assert_eq!(adapter.build(&full).unwrap(), "https://example.org/users/Ann%20Lee#top");
+//! let file = [("file", Value::from("css/a.css"))];
+//! assert_eq!(adapter.build(&Build::new("static", &file)).unwrap(), "/static/css/a.css");
+//! assert!(!adapter.test("/static/css/a.css", None));
+//!
+//! // What comes closest is part of the error.
+//! let Err(BuildError::NoRule(error)) = adapter.build(&Build::new("users", &[])) else { panic!() };
+//! assert_eq!(error.suggestion.unwrap().endpoint, "user");
+//! # Ok::<(), bustapi_router::RuleError>(())
+//! ```
+//!
 //! # Sharing
 //!
 //! [`Map::match_path`] takes `&self`, no lock, and for rules without text variables no memory.
 //! Share the map as an `Arc`. To add rules while serving, clone it, add, and swap the `Arc`.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use bustapi_router::{Bind, Map, Rule};
+//! let mut map = Arc::new(Map::default());
+//! let serving = map.bind_shared(&Bind::new("example.org")).unwrap();
+//! Arc::make_mut(&mut map).add(Rule::new("/late"))?;
+//! assert!(!serving.test("/late", None));
+//! assert!(map.bind(&Bind::new("example.org")).unwrap().test("/late", None));
+//! # Ok::<(), bustapi_router::RuleError>(())
+//! ```
 //!
 //! # Hostile input
 //!
@@ -119,6 +236,7 @@ mod quote;
 mod redirect;
 mod regex_source;
 mod request;
+mod route_index;
 mod rule;
 mod state_machine;
 mod suggest;

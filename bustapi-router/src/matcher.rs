@@ -363,6 +363,7 @@ mod tests {
 
     use super::*;
     use crate::map::Map;
+    use crate::request::Values;
     use crate::rule::Rule;
 
     /// The search as plainly as it can be written: parts in a list, one recursion, no index, no
@@ -452,6 +453,7 @@ mod tests {
             "",
             "<X>",
             "<int:X>",
+            "<int(max=5):X>",
             "<path:X>",
             "a<X>",
             "<X>.b",
@@ -482,6 +484,8 @@ mod tests {
                     rule = rule.methods(methods);
                 } else if rare && strict {
                     rule = rule.websocket(true);
+                } else if rare {
+                    rule = rule.default("extra", "a");
                 }
                 rule
             })
@@ -523,6 +527,17 @@ mod tests {
 
                     if let Some(id) = map.machine.find_static(&sought) {
                         prop_assert_eq!(Some(Found::Rule(id)), expected.0, "index {}", path);
+                    }
+                    let mut values = Values::new();
+                    if let Some((id, made)) = map.machine.find_route(&sought, &mut values) {
+                        prop_assert_eq!(Some(Found::Rule(id)), expected.0, "routes {}", path);
+                        let converters = map.rule(id).converters.iter();
+                        let texts = spans.iter().map(|span| &path[span.start..span.end]);
+                        let texts = converters.zip(texts);
+                        let expected: Result<Values, _> = texts
+                            .map(|((_, converter), text)| converter.to_value(text))
+                            .collect();
+                        prop_assert_eq!(made.map(|()| values).ok(), expected.ok(), "{}", path);
                     }
                 }
             }

@@ -84,6 +84,17 @@ impl DynamicPart {
         Some(slash)
     }
 
+    /// Whether the part is one converter, of texts without slashes, and nothing else.
+    pub(crate) fn is_whole_segment(&self) -> bool {
+        !self.is_final && self.lone.is_some() && matches!(self.pattern, Pattern::One { .. })
+    }
+
+    /// Whether a part that [is a whole segment](Self::is_whole_segment) takes this one.
+    #[inline]
+    pub(crate) fn takes_segment(&self, segment: &str) -> bool {
+        self.pattern.only_group(segment).is_some()
+    }
+
     /// The expression of the part's only converter, where it has no static text.
     pub(crate) fn lone(&self) -> Option<&str> {
         self.lone.as_deref()

@@ -150,16 +150,40 @@ impl Map {
             method: &method,
             websocket: request.websocket,
         };
-        if has_one_leading_slash(request.path)
-            && let Some(id) = self.machine.find_static(&sought)
-            && self.machine.gates[id.index()].is_plain()
-        {
-            return Ok(Match {
-                rule: id,
-                values: Values::new(),
-            });
+        if has_one_leading_slash(request.path) {
+            match self.machine.find_static(&sought) {
+                Some(rule) if self.machine.gates[rule.index()].is_plain() => {
+                    let values = Values::new();
+                    return Ok(Match { rule, values });
+                }
+                Some(_) => {}
+                None => {
+                    let mut values = Values::new();
+                    if let Some((rule, made)) = self.machine.find_route(&sought, &mut values) {
+                        return match made {
+                            Ok(()) => Ok(Match { rule, values }),
+                            Err(error) => Err(self.refused(rule, error, &sought)),
+                        };
+                    }
+                }
+            }
         }
         self.search(request, &sought)
+    }
+
+    /// The verdict where a converter does not make a value of what its rule has matched.
+    #[cold]
+    fn refused(&self, rule: RuleId, error: ConversionError, sought: &Sought<'_>) -> MatchError {
+        match error {
+            // Werkzeug gives up there, with what the search had met before that rule.
+            ConversionError::Rejected => {
+                let mut misses = Misses::default();
+                let spans = &mut Spans::new();
+                self.machine.search(&self.rules, sought, spans, &mut misses);
+                verdict(misses)
+            }
+            ConversionError::Failed(source) => failed(self.rule(rule), source),
+        }
     }
 
     /// Matches a request by the search.

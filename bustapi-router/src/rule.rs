@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::converter::Converter;
-use crate::error::{RuleErrorKind, SharedError};
+use crate::error::{RuleError, RuleErrorKind, SharedError};
 use crate::map::EndpointId;
 use crate::methods::{Method, MethodSet};
+use crate::parse::{SyntaxError, tokenize};
 use crate::part::{NamedConverter, Part, Trace};
 use crate::value::Value;
 
@@ -107,6 +108,27 @@ impl Rule {
             websocket: false,
             converters: Vec::new(),
         }
+    }
+
+    /// Reads a rule string, of a path or of a domain, for its syntax alone.
+    ///
+    /// # Errors
+    ///
+    /// Where a variable is malformed or has a name that Python reserves.
+    ///
+    /// ```
+    /// use bustapi_router::Rule;
+    ///
+    /// assert!(Rule::check_syntax("/users/<int:id>").is_ok());
+    /// assert_eq!(Rule::check_syntax("/users/<int:>").unwrap_err().position, 7);
+    /// ```
+    pub fn check_syntax(rule: &str) -> Result<(), RuleError> {
+        let error = |SyntaxError { position, kind }| RuleError {
+            rule: rule.to_owned(),
+            position,
+            kind,
+        };
+        tokenize(rule).map(drop).map_err(error)
     }
 
     /// The name that the rule leads to, and is built by; empty unless set.

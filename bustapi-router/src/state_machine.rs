@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use crate::methods::{Method, MethodSet};
 use crate::part::{DynamicPart, Part};
+use crate::route_index::RouteIndex;
 use crate::rule::{BoundRule, RuleId};
 
 /// The number of a state.
@@ -32,6 +33,8 @@ pub(crate) struct State {
     pub(crate) rules: SmallVec<[RuleId; 2]>,
     /// The only way from here.
     pub(crate) chain: Option<Box<Chain>>,
+    /// The routes of rules with one variable, where this is the state behind a domain.
+    pub(crate) routes: Option<Box<RouteIndex>>,
 }
 
 /// Static parts in a row.
@@ -212,10 +215,10 @@ impl StateMachine {
         self.renew_chains(&way);
         // A domain rule with a slash in it has more than one part and never matches.
         let one_domain_part = !rule.domain_rule.contains('/');
-        if let Some(domain_state) = domain_state
-            && all_static
-            && one_domain_part
-        {
+        let Some(domain_state) = domain_state.filter(|_| one_domain_part) else {
+            return;
+        };
+        if all_static {
             let ways = self.index.entry(static_path.into()).or_default();
             // Rules that come later to the same state are tried later.
             if !ways.iter().any(|way| way.state == state) {
@@ -226,6 +229,12 @@ impl StateMachine {
                     gate: Gate::new(rule),
                 });
             }
+        } else if let Some(Part::Static(_)) = rule.parts.first()
+            && self.states[state as usize].rules.len() == 1
+        {
+            // Of the rules of a state the first one counts, be it no rule for this index.
+            let routes = &mut self.states[domain_state as usize].routes;
+            routes.get_or_insert_default().add(rule, &way);
         }
     }
 

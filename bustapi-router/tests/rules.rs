@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bustapi_router::{
     CompiledPattern, ConversionError, Converter, Map, MatchError, MatchRequest, PatternEngine,
@@ -173,6 +174,55 @@ fn converters_reject_or_fail() {
         Err(MatchError::MethodNotAllowed { .. })
     ));
     assert!(matches!(with("/14"), Err(MatchError::Failed { .. })));
+}
+
+/// Counts its calls.
+#[derive(Debug, Default)]
+struct Counted(AtomicUsize);
+
+impl Converter for Counted {
+    fn to_value(&self, text: &str) -> Result<Value, ConversionError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        if text == "no" {
+            return Err(ConversionError::Rejected);
+        }
+        Ok(Value::from(text))
+    }
+}
+
+#[test]
+fn converters_are_called_once_and_only_after_the_rest_matched() {
+    let counted = Arc::new(Counted::default());
+    let mut map = Map::default();
+    let rule = Rule::new("/<a>/<int:b>").methods(["GET"]);
+    map.add(rule.converter("a", Arc::clone(&counted) as Arc<dyn Converter>))
+        .unwrap();
+    for (method, path, calls) in [
+        ("GET", "/x/7", 1),
+        ("GET", "/no/7", 1),
+        ("GET", "/x/y", 0),
+        ("POST", "/x/7", 0),
+        ("GET", "/x/7/", 0),
+    ] {
+        let before = counted.0.load(Ordering::Relaxed);
+        let _ = map.match_path(&MatchRequest::new(method, path));
+        let after = counted.0.load(Ordering::Relaxed);
+        assert_eq!(after - before, calls, "{method} {path}");
+    }
+}
+
+#[test]
+fn of_two_equal_rules_the_first_decides_whatever_it_adds() {
+    let mut map = Map::default();
+    let first = map.add(Rule::new("/<x>").default("extra", 1)).unwrap();
+    map.add(Rule::new("/<x>")).unwrap();
+    let second = map.add(Rule::new("/<x>/<y>").methods(["GET"])).unwrap();
+    let other = map.add(Rule::new("/<x>/<y>").methods(["POST"])).unwrap();
+    let found = |method, path| map.match_path(&MatchRequest::new(method, path)).unwrap();
+    assert_eq!(found("GET", "/a").rule, first);
+    assert_eq!(found("GET", "/a").values.len(), 2);
+    assert_eq!(found("GET", "/a/b").rule, second);
+    assert_eq!(found("POST", "/a/b").rule, other);
 }
 
 #[test]

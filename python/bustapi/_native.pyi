@@ -366,6 +366,10 @@ class RuleMap(_WerkzeugMap):
         """Add a rule to the router's; one that is not plain makes the map foreign."""
 
     def _taken_rules(self) -> list[_WerkzeugRule]: ...
+    @staticmethod
+    def _find_fault(rule: str) -> int | None:
+        """Where a variable of a rule string is malformed, in characters."""
+
     def _forget(self) -> None:
         """Read all rules' attributes anew at the next match."""
 

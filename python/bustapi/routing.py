@@ -47,6 +47,7 @@ from ._native import make_url_for as make_url_for
 if t.TYPE_CHECKING:
     import typing_extensions as te
     from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.routing.rules import RulePart
     from werkzeug.wrappers import Request
 
 #: What the native code takes over from each class. Overriding one of them makes a map foreign.
@@ -199,6 +200,23 @@ class Rule(_Rule):
                 reader._forget()
             else:
                 reader._make_foreign()
+
+    def _parse_rule(self, rule: str) -> t.Iterable[RulePart]:
+        try:
+            yield from super()._parse_rule(rule)
+        except ValueError as error:
+            # An argument that Werkzeug cannot read is another fault, in front of this one.
+            if str(error) != f"malformed url rule: {rule!r}":
+                raise
+
+            # Lone surrogates are a character each, too.
+            position = RuleMap._find_fault(rule.encode(errors="replace").decode())
+
+            # A reserved name in front of it, which Werkzeug refuses later.
+            if position is None:
+                raise
+
+            raise ValueError(f"{error} (at position {position})") from None
 
     def _compile_builder(self, append_unknown: bool = True) -> t.Callable[..., tuple[str, str]]:
         # Werkzeug writes a function for each rule, twice, and that is most of what adding a

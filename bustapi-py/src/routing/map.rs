@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bustapi_router::{Rule, RuleErrorKind};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -134,6 +135,14 @@ impl RuleMap {
                 Ok(())
             }
         })
+    }
+
+    /// Where a variable of a rule string is malformed, in characters; `None` where none is.
+    #[staticmethod]
+    fn _find_fault(rule: &str) -> Option<usize> {
+        let error = Rule::check_syntax(rule).err()?;
+        matches!(error.kind, RuleErrorKind::Malformed)
+            .then(|| rule[..error.position].chars().count())
     }
 
     /// Has the rules' attributes read again before the next match.
