@@ -62,11 +62,23 @@ def open_gate():
 
 
 def events():
-    try:
+    last = int(request.args.get("last", 1))
+
+    def generate():
         yield "data: first\\n\\n"
         gate.wait(60)
-        yield "data: last\\n\\n"
+
+        for _ in range(last):
+            yield "data: last\\n\\n"
+
         say("after the last")
+
+    return closing(generate())
+
+
+def closing(pieces):
+    try:
+        yield from pieces
     except GeneratorExit:
         say("exit")
         raise
@@ -178,9 +190,10 @@ def test_streams_beyond_the_limit_wait_and_are_told_of(live_server, ask):
 @pytest.mark.parametrize("target", ["/events", "/kept"])
 def test_a_stream_whose_client_leaves_is_closed_once(live_server, ask, target):
     server = live_server(APP)
-    stream = ask(server, target)
+    stream = ask(server, f"{target}?last=100000")
     receive_until(stream, b"first")
-    # Nothing can interrupt the generator's waiting; it is closed where it yields next.
+    # Nothing can interrupt the generator's waiting. What it yields next tells that the client has
+    # gone, and not only ended its sending: it is closed at one of the pieces after that.
     stream.close()
     server.get("/open")
     server.wait_for("finally")
