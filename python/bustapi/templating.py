@@ -74,6 +74,10 @@ class _Template(Template):
         )
 
 
+# Jinja's own name for them is what users see.
+_Template.__name__ = _Template.__qualname__ = Template.__name__
+
+
 class Environment(BaseEnvironment):
     """A Jinja environment that loads what its app and the app's blueprints have.
 
