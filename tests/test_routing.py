@@ -899,6 +899,22 @@ def test_url_for_takes_the_adapters_own_method(linked_app):
         assert bustapi.url_for("item", id=1) == linked_app.url_for("item", id=1) == "built"
 
 
+def test_url_for_takes_the_adapter_that_the_context_has_now(linked_app, monkeypatch):
+    other = Map([Rule("/elsewhere/<int:id>", endpoint="item")]).bind("localhost")
+
+    with linked_app.test_request_context() as context:
+        own = bustapi.url_for("item", id=1)
+        context.url_adapter = other
+        assert bustapi.url_for("item", id=1) == "/elsewhere/1"
+
+    with linked_app.test_request_context() as context:
+        assert bustapi.url_for("item", id=1) == own
+        monkeypatch.setattr(type(context), "url_adapter", other)
+        assert bustapi.url_for("item", id=1) == "/elsewhere/1"
+        monkeypatch.undo()
+        assert bustapi.url_for("item", id=1) == own
+
+
 def test_adapters_take_the_default_subdomain_of_the_moment(url_map):
     assert url_map.bind("example.org").subdomain == ""
     url_map.default_subdomain = "www"

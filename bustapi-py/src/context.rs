@@ -254,6 +254,10 @@ impl RequestContextBase {
         (!functions.is_empty()).then(|| functions.clone())
     }
 
+    pub(crate) fn current_adapter<'py>(context: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::url_adapter(context).map(|adapter| adapter.into_bound(context.py()))
+    }
+
     pub(crate) fn current_request<'py>(context: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::request(context).map(|request| request.into_bound(context.py()))
     }

@@ -265,8 +265,8 @@ impl MapAdapterBase {
             url_scheme,
         };
         if known.is_plain(slf, &known.builds_natively)?
-            && let Some(values) = Values::read(values)?
-            && let Some(url) = given.build(slf, values)?
+            && let Some(mut values) = Values::read(values)?
+            && let Some(url) = given.build(slf, &mut values)?
         {
             return Ok(url.into_any());
         }

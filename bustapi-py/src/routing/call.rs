@@ -313,6 +313,7 @@ impl<'py> Values<'py> {
 
 impl<'py> BuildArguments<'_, 'py> {
     /// The URL; `None` where Werkzeug's implementation has to build it or to say why not.
+    /// Takes the values out.
     ///
     /// # Errors
     ///
@@ -320,14 +321,14 @@ impl<'py> BuildArguments<'_, 'py> {
     pub(crate) fn build(
         &self,
         adapter: &Bound<'py, MapAdapterBase>,
-        values: Values<'py>,
+        values: &mut Values<'py>,
     ) -> PyResult<Option<Bound<'py, PyString>>> {
         let (method, url_scheme) = (self.method.map(text_of), self.url_scheme.map(text_of));
         if method == Some(None) || url_scheme == Some(None) {
             return Ok(None);
         }
         let mut named: SmallVec<[(&str, Value); 4]> = SmallVec::with_capacity(values.names.len());
-        for (name, value) in values.names.iter().zip(values.given) {
+        for (name, value) in values.names.iter().zip(values.given.drain(..)) {
             let Ok(name) = name.to_str() else {
                 return Ok(None);
             };

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::panic::catch_unwind;
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -16,7 +16,7 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use super::adapter::MapAdapterBase;
 use super::call::{BuildArguments, Values};
 use super::references::References;
-use crate::context::AppContextBase;
+use crate::context::{AppContextBase, RequestContextBase};
 use crate::context_variable;
 use crate::defaults::version_of;
 
@@ -26,25 +26,76 @@ const METHODS: [(&str, &str); 2] = [
     ("inject_url_defaults", "bustapi.sansio.app"),
 ];
 
-/// The class of applications seen last, as it was then: its address, the version that CPython
-/// gave its attributes, and whether it has the package's own methods.
-static LAST: Mutex<(usize, u32, bool)> = Mutex::new((0, 0, false));
+/// What was found out about the class seen last, as it was then: its address, the version that
+/// `CPython` gave its attributes, and the answer. The three are read and written with the
+/// interpreter attached, and nothing between them lets go of it: they belong together.
+struct LastClass {
+    address: AtomicUsize,
+    version: AtomicU32,
+    answer: AtomicBool,
+}
+
+impl LastClass {
+    const fn new() -> Self {
+        Self {
+            address: AtomicUsize::new(0),
+            version: AtomicU32::new(0),
+            answer: AtomicBool::new(false),
+        }
+    }
+
+    /// The answer for `class`, for which `question` must look up an attribute of it.
+    fn ask(
+        &self,
+        class: &Bound<'_, PyType>,
+        question: impl FnOnce() -> PyResult<bool>,
+    ) -> PyResult<bool> {
+        let (address, version) = (class.as_ptr().addr(), version_of(class));
+        if version != 0
+            && address == self.address.load(Ordering::Relaxed)
+            && version == self.version.load(Ordering::Relaxed)
+        {
+            return Ok(self.answer.load(Ordering::Relaxed));
+        }
+        let answer = question()?;
+        self.address.store(address, Ordering::Relaxed);
+        // Looking an attribute up gives the class a version, if it had none.
+        self.version.store(version_of(class), Ordering::Relaxed);
+        self.answer.store(answer, Ordering::Relaxed);
+        Ok(answer)
+    }
+}
 
 /// Whether the class of an application leaves URLs as they are.
 fn is_plain_class(class: &Bound<'_, PyType>) -> PyResult<bool> {
-    let key = (class.as_ptr() as usize, version_of(class));
-    let lock = || LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    let (address, version, plain) = *lock();
-    if key == (address, version) && version != 0 {
-        return Ok(plain);
+    static LAST: LastClass = LastClass::new();
+    LAST.ask(class, || {
+        let mut plain = true;
+        for (name, module) in METHODS {
+            plain &= is_written_in(&class.getattr(name)?, module)?;
+        }
+        Ok(plain)
+    })
+}
+
+/// The map adapter of a request context.
+fn adapter_of<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static LAST: LastClass = LastClass::new();
+    let py = context.py();
+    let name = intern!(py, "url_adapter");
+    if let Ok(native) = context.cast::<RequestContextBase>() {
+        let class = native.get_type();
+        let base = py.get_type::<RequestContextBase>();
+        let keeps = LAST.ask(&class, || {
+            let read = intern!(py, "__getattribute__");
+            let same = class.getattr(name)?.is(&base.getattr(name)?);
+            Ok(same && class.getattr(read)?.is(&base.getattr(read)?))
+        })?;
+        if keeps {
+            return RequestContextBase::current_adapter(native);
+        }
     }
-    let mut plain = true;
-    for (name, module) in METHODS {
-        plain &= is_written_in(&class.getattr(name)?, module)?;
-    }
-    // Looking the methods up gives the class a version, if it had none.
-    *lock() = (key.0, version_of(class), plain);
-    Ok(plain)
+    context.getattr(name)
 }
 
 /// Whether a function's code is from this module. A patch may carry the name of what it takes the
@@ -158,7 +209,7 @@ unsafe extern "C" fn url_for(
             // of the keyword arguments behind them, whose names are in a tuple of strings, or
             // null for none; all are valid until the call returns.
             let arguments = unsafe { Arguments::read(py, args, count, names) };
-            if let Some(arguments) = arguments
+            if let Some(mut arguments) = arguments
                 && let Some(url) = arguments.url(py, known)?
             {
                 return Ok(url.into_ptr());
@@ -241,7 +292,7 @@ impl<'py> Arguments<'py> {
     }
 
     /// The URL; `None` where Python has to make it.
-    fn url(self, py: Python<'py>, known: &Known) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn url(&mut self, py: Python<'py>, known: &Known) -> PyResult<Option<Bound<'py, PyAny>>> {
         let (Some(request_context), Some(app_context)) = (
             context_variable::get(known.request_context.bind(py))?,
             context_variable::get(known.app_context.bind(py))?,
@@ -258,7 +309,7 @@ impl<'py> Arguments<'py> {
             scheme: self.scheme.as_ref(),
             external: self.external.as_ref(),
         };
-        asked.build(&app, &request_context, self.values)
+        asked.build(&app, &request_context, &mut self.values)
     }
 }
 
@@ -277,7 +328,7 @@ pub(crate) fn build_in_request<'py>(
     scheme: Option<&Bound<'py, PyAny>>,
     external: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let Some(values) = Values::read(Some(values.as_any()))? else {
+    let Some(mut values) = Values::read(Some(values.as_any()))? else {
         return Ok(None);
     };
     let asked = Asked {
@@ -286,7 +337,7 @@ pub(crate) fn build_in_request<'py>(
         scheme,
         external,
     };
-    asked.build(app, context, values)
+    asked.build(app, context, &mut values)
 }
 
 /// The arguments of a `url_for` without an anchor.
@@ -302,7 +353,7 @@ impl<'py> Asked<'_, 'py> {
         &self,
         app: &Bound<'py, PyAny>,
         context: &Bound<'py, PyAny>,
-        values: Values<'py>,
+        values: &mut Values<'py>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = app.py();
         let relative = |endpoint: &str| endpoint.is_empty() || endpoint.starts_with('.');
@@ -319,7 +370,7 @@ impl<'py> Asked<'_, 'py> {
         if !is_plain(app)? {
             return Ok(None);
         }
-        let adapter = context.getattr(intern!(py, "url_adapter"))?;
+        let adapter = adapter_of(context)?;
         let Ok(adapter) = adapter.cast::<MapAdapterBase>() else {
             return Ok(None);
         };
