@@ -25,6 +25,7 @@ asked = threading.Event()
 begun = threading.Event()
 made = itertools.count()
 produced = 0
+threads = set()
 
 
 def say(text):
@@ -107,6 +108,21 @@ def endless():
     return app.response_class(generate())
 
 
+@app.get("/short")
+def short():
+    def generate():
+        for _ in range(3):
+            threads.add(threading.get_ident())
+            yield b"piece"
+
+    return app.response_class(generate())
+
+
+@app.get("/threads")
+def how_many_threads():
+    return str(len(threads))
+
+
 @app.get("/produced")
 def how_many():
     return str(produced)
@@ -167,6 +183,19 @@ def test_waiting_streams_hold_up_no_views(live_server, ask, count):
     assert server.stop() == 0
     assert server.log.count("finally") == count
     assert "exit" not in server.log
+
+
+def test_a_burst_of_short_streams_needs_few_threads(live_server, ask):
+    # A thread for each would have all of them wait at the interpreter's lock, which wakes every
+    # one that waits once in a switch interval.
+    server = live_server(APP)
+    streams = [ask(server, "/short") for _ in range(300)]
+
+    for stream in streams:
+        assert read_answer(stream).text == "piece" * 3
+
+    assert 1 <= int(server.get("/threads").text) < 60
+    assert server.stop() == 0
 
 
 def test_streams_beyond_the_limit_wait_and_are_told_of(live_server, ask):

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bustapi_http::{Body, ConnInfo, ReasonPhrase, Request, Response};
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
 use http::request::Parts;
 use http::{Method, Uri, Version};
 use hyper::body::Incoming;
@@ -294,6 +294,11 @@ impl Future for Answering {
             }
         };
         answer::make_sendable(&mut response, self.is_head);
+        if self.state.is_draining() {
+            // hyper does not know yet if the first request of a connection came after the stop.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
         if let Some(reason) = response.extensions_mut().remove::<ReasonPhrase>()
             && let Ok(reason) = hyper::ext::ReasonPhrase::try_from(reason.into_bytes())
         {

@@ -128,6 +128,8 @@ impl Server {
             }
         }
         drop(acceptor);
+        // The new connections look at their sockets, and the runtime after them.
+        tokio::task::yield_now().await;
         watch.drain();
         if timeout(drain_timeout, watch.empty()).await.is_err() {
             crate::fault::log(&format!(

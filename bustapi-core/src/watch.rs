@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::file_body::FilePieces;
+use crate::lock::lock;
 
 /// The precision of time-outs; a quarter of a second costs nothing and is soon enough.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -27,6 +28,9 @@ const MIN_BODY_BYTES_PER_SECOND: u32 = 240;
 const MIN_BODY_BYTES_PER_TICK: u32 = MIN_BODY_BYTES_PER_SECOND / 4;
 /// How long a client may go on sending after its last answer, in ticks: two seconds.
 const CLOSING_TICKS: u32 = 8;
+
+/// How long a connection that is new when the server stops is given for its request, in ticks.
+const NEW_TICKS: u32 = 2;
 
 /// What a connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,8 +213,12 @@ impl ConnState {
         self.expired.load(Relaxed)
     }
 
+    /// Whether the connection is to end after the request that it serves. One that is new has
+    /// a moment for its request, which may be on its way.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
+            && (self.phase() != Phase::New
+                || self.now().saturating_sub(self.since.load(Relaxed)) > NEW_TICKS)
     }
 
     pub(crate) fn file_pieces(&self) -> Arc<FilePieces> {
@@ -323,6 +331,9 @@ impl Watch {
     /// Asks every connection to end after the request that it serves.
     pub(crate) fn drain(&self) {
         for state in lock(&self.connections).open.values() {
+            if state.phase() == Phase::New {
+                state.enter(Phase::New);
+            }
             state.draining.store(true, Relaxed);
             state.wake();
         }
@@ -335,7 +346,9 @@ impl Watch {
         for state in lock(&self.connections).open.values() {
             if self.is_due(state, now) {
                 state.expire();
-            } else if state.has_client_ended() {
+            } else if state.has_client_ended()
+                || (state.phase() == Phase::New && state.is_draining())
+            {
                 state.wake();
             }
         }
@@ -386,9 +399,4 @@ fn ticks(duration: Duration) -> u32 {
     }
     let count = duration.as_millis().div_ceil(TICK.as_millis()).max(1);
     u32::try_from(count).unwrap_or(u32::MAX - 1)
-}
-
-/// Locks where no code that can panic runs under the lock, so poison means nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -117,6 +117,24 @@ fn a_head_on_its_way_is_still_served() {
 }
 
 #[test]
+fn a_client_that_has_just_connected_is_served() {
+    let mut server = serve(config(DEADLINE), hello);
+    let mut client = server.connect();
+    // The server has accepted it: an answer on a later connection.
+    assert_eq!(server.get("/").status, 200);
+    server.stop();
+    wait_for("the listener's end", || {
+        std::net::TcpStream::connect(server.address).is_err()
+    });
+    client.send(get("/"));
+    let reply = client.reply();
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.field("connection"), Some("close"));
+    client.assert_closed();
+    server.join();
+}
+
+#[test]
 fn clients_in_the_listen_queue_are_served() {
     let (entered, was_entered) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();

@@ -1,7 +1,7 @@
 //! Where calls run, and that none is lost.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,12 @@ type Job = Box<dyn FnOnce() + Send>;
 struct Closures {
     entered: AtomicUsize,
     threads: AtomicUsize,
+    /// Threads that wait at the gate now, and the most that ever did.
+    at_gate: AtomicUsize,
+    most_at_gate: AtomicUsize,
+    /// Whether only one thread is let in, as by the interpreter.
+    is_narrow: AtomicBool,
+    gate: Mutex<()>,
     broken: AtomicBool,
 }
 
@@ -32,6 +38,11 @@ impl Work for Closures {
     }
 
     fn run(&self, next: &mut dyn FnMut() -> Option<Job>) {
+        let waiting = self.at_gate.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_gate.fetch_max(waiting, Ordering::SeqCst);
+        let gate = self.is_narrow.load(Ordering::SeqCst);
+        let _inside = gate.then(|| self.gate.lock().unwrap());
+        self.at_gate.fetch_sub(1, Ordering::SeqCst);
         self.entered.fetch_add(1, Ordering::SeqCst);
         while let Some(job) = next() {
             job();
@@ -313,19 +324,93 @@ fn the_pool_grows_on_demand_and_no_further_than_allowed() {
 }
 
 #[test]
+fn one_thread_at_a_time_enters_and_quick_jobs_need_no_others() {
+    let running = Running::start(50);
+    let work = Arc::clone(&running.work);
+    let habit = Arc::new(Habit::default());
+    let (done, was_done) = mpsc::channel();
+    work.is_narrow.store(true, Ordering::SeqCst);
+    let gate = work.gate.lock().unwrap();
+    for _ in 0..50 {
+        let done = done.clone();
+        let job = Box::new(move || done.send(()).unwrap());
+        running.executor.submit(&habit, Place::Pool, job);
+    }
+    wait_for("a thread at the gate", || {
+        work.at_gate.load(Ordering::SeqCst) > 0
+    });
+    drop(gate);
+    for _ in 0..50 {
+        was_done.recv_timeout(DEADLINE).unwrap();
+    }
+    assert_eq!(work.most_at_gate.load(Ordering::SeqCst), 1);
+    let threads = work.threads.load(Ordering::SeqCst);
+    assert!(threads < 10, "{threads} threads for 50 quick jobs");
+}
+
+#[test]
+fn jobs_that_wait_inside_let_the_others_in() {
+    const JOBS: usize = 20;
+    let running = Running::start(JOBS);
+    let habit = Arc::new(Habit::default());
+    let all = Arc::new(Barrier::new(JOBS));
+    let (done, was_done) = mpsc::channel();
+    for _ in 0..JOBS {
+        let (done, all) = (done.clone(), Arc::clone(&all));
+        let job = Box::new(move || {
+            all.wait();
+            done.send(()).unwrap();
+        });
+        running.executor.submit(&habit, Place::Pool, job);
+    }
+    for _ in 0..JOBS {
+        was_done.recv_timeout(DEADLINE).unwrap();
+    }
+    assert_eq!(running.work.threads.load(Ordering::SeqCst), JOBS);
+}
+
+#[test]
+fn threads_that_are_too_many_end_and_the_pool_goes_on() {
+    let work = Arc::new(Closures::default());
+    let executor = Executor::new(Arc::clone(&work), 8).with_idle_time(Duration::from_millis(20));
+    let habit = Arc::new(Habit::default());
+    for _ in 0..2 {
+        let all = Arc::new(Barrier::new(9));
+        for _ in 0..8 {
+            let all = Arc::clone(&all);
+            executor.submit(&habit, Place::Pool, Box::new(move || drop(all.wait())));
+        }
+        all.wait();
+        wait_for("the threads' end", || {
+            work.threads.load(Ordering::SeqCst) == 0
+        });
+    }
+    executor.close();
+    assert!(executor.join(DEADLINE));
+}
+
+#[test]
 fn a_panic_ends_one_call() {
     collect_log();
     let running = Running::start(1);
     let habit = Arc::new(Habit::default());
     let panics: fn() -> Job = || Box::new(|| panic!("on purpose"));
-    running.executor.submit(&habit, Place::Pool, panics());
+    // Those behind it in the queue are none the worse.
+    let (done, was_done) = mpsc::channel();
+    for _ in 0..3 {
+        let done = done.clone();
+        running.executor.submit(&habit, Place::Pool, panics());
+        let job = Box::new(move || done.send(()).unwrap());
+        running.executor.submit(&habit, Place::Pool, job);
+        was_done.recv_timeout(DEADLINE).unwrap();
+    }
     running.settle(&habit);
     running.executor.submit(&habit, Place::Learned, panics());
     assert!(
         running.call(&habit, Duration::ZERO),
         "the IO thread goes on"
     );
-    assert_eq!(logged("panicked on a pool thread"), 1);
+    assert_eq!(logged("panicked on a pool thread"), 3);
     assert_eq!(logged("panicked on the IO thread"), 1);
 }
 
