@@ -39,6 +39,15 @@ from bustapi.routing import (
 )
 
 
+def answer_of(call, *args, **kwargs):
+    """What a call gives or raises, in a form that can be compared."""
+    try:
+        return call(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 whatever is raised is the answer
+        message = getattr(error, "new_url", None) or str(error)
+        return type(error).__name__, message
+
+
 @pytest.fixture
 def url_map():
     return Map(
@@ -351,6 +360,29 @@ def test_expressions_of_pythons_own_syntax():
     assert adapter.match("/märz") == ("user", {"x": "märz"})
     assert adapter.match("/admin") == ("admin", {"x": "admin"})
     assert not url_map._is_foreign
+
+
+@pytest.mark.parametrize(
+    "regex",
+    [
+        r"\w+", r"\W+", r"[\w-]+", r"[^\w]+", r"\s+", r"\S+", r"[^\s/]+", r"[\W]+", r"\b\w+\b",
+        r"[a-z]++x", r"[a-z]{2}+", r"a?+b", r"(?i)abc", r"(?i:[a-z])+", r"(?i:\u0130)", r"[a--b]+",
+        r"[+--]+", r"(?<q>a)", r"a\z", r"\pL+", r"a**", r"a{2}{3}", r"(?>a+)b", r"(a|ab)(c|bcd)?",
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Flags not at the start:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Possible set difference:FutureWarning")
+def test_expressions_mean_what_they_do_in_python(regex):
+    texts = ["a", "ab", "aab", "abc", "ABC", "aaaa", "abx", "a b", "a-b", ",", "e\u0301", "\u00b2"]
+    texts += ["\u00bd", "\u203f", "a\u200d", "\x1c", "\x85", "\u0130", "i", "a_b", "\u0663"]
+
+    def answers(module):
+        own = type("Own", (BaseConverter,), {"regex": regex})
+        rule = module.Rule("/<own:x>", endpoint="e")
+        adapter = module.Map([rule], converters={"own": own}).bind("x")
+        return [answer_of(adapter.match, f"/{text}") for text in texts]
+
+    assert answers(routing) == answers(werkzeug.routing)
 
 
 def test_subclasses_and_patches_of_builtin_converters_are_called(monkeypatch):

@@ -289,14 +289,14 @@ impl Builder {
                 },
             });
         }
-        let anchored = format!(r"\A(?:{})", to_rust(expression));
-        let refused = match regex::Regex::new(&anchored) {
-            Ok(regex) => return Ok(Pattern::Regex { regex, groups }),
-            Err(error) => error,
-        };
-        match engine {
-            Some(engine) => engine.compile(expression).map(Pattern::Engine),
-            None => Err(message_error(refused.to_string())),
+        let rewritten = to_rust(expression);
+        let anchored = format!(r"\A(?:{})", rewritten.expression);
+        let compiled = regex::Regex::new(&anchored);
+        match (compiled, engine) {
+            (Ok(regex), None) => Ok(Pattern::Regex { regex, groups }),
+            (Ok(regex), _) if rewritten.is_faithful => Ok(Pattern::Regex { regex, groups }),
+            (_, Some(engine)) => engine.compile(expression).map(Pattern::Engine),
+            (Err(refused), None) => Err(message_error(refused.to_string())),
         }
     }
 
