@@ -385,6 +385,29 @@ def test_expressions_mean_what_they_do_in_python(regex):
     assert answers(routing) == answers(werkzeug.routing)
 
 
+def test_converters_that_give_no_text():
+    class Odd(BaseConverter):
+        def to_url(self, value):
+            return value
+
+    class Loud(str):
+        __slots__ = ()
+
+        def __str__(self):
+            return "loud"
+
+    def answers(module):
+        rules = [
+            module.Rule("/<odd:x>", endpoint="e"),
+            module.Rule("/", endpoint="f", subdomain="<odd:x>"),
+        ]
+        adapter = module.Map(rules, converters={"odd": Odd}).bind("x")
+        values = (1, None, Loud("text"), b"bytes")
+        return [answer_of(adapter.build, each, {"x": x}) for each in "ef" for x in values]
+
+    assert answers(routing) == answers(werkzeug.routing)
+
+
 def test_subclasses_and_patches_of_builtin_converters_are_called(monkeypatch):
     class Even(routing.IntegerConverter):
         def to_python(self, value):
