@@ -524,6 +524,55 @@ def test_attributes_of_an_adapter_may_change(adapter):
         adapter.match("/")
 
 
+@pytest.mark.parametrize(
+    ("bind", "match"),
+    [
+        ({"default_method": None}, {}),
+        ({"url_scheme": None}, {}),
+        ({"query_args": b"a=1"}, {}),
+        ({"query_args": 5}, {}),
+        ({"query_args": "\ud800"}, {}),
+        ({"query_args": {"a": 1}}, {}),
+        ({}, {"query_args": b"a=1"}),
+        ({}, {"websocket": 5}),
+        ({}, {"websocket": ""}),
+        ({}, {"websocket": True}),
+        ({"url_scheme": "ws"}, {"websocket": 0}),
+    ],
+)
+def test_unusual_arguments_as_in_werkzeug(bind, match):
+    def answers(module):
+        url_map = module.Map(
+            [
+                module.Rule("/a/", endpoint="a"),
+                module.Rule("/b/", endpoint="b", defaults={"x": 1}),
+                module.Rule("/b/<int:x>", endpoint="b"),
+                module.Rule("/c/<int:x>", endpoint="b", alias=True),
+                module.Rule("/ws/", endpoint="ws", websocket=True),
+            ]
+        )
+        adapter = url_map.bind("x", **bind)
+        paths = ("/a", "/a/", "/b/1", "/b/2", "/c/1", "/c/2", "/ws/", "/nowhere")
+        matched = [answer_of(adapter.match, path, **match) for path in paths]
+        built = [answer_of(adapter.build, "b", {"x": 2}, force_external=full) for full in (0, 1)]
+        return adapter.default_method, adapter.url_scheme, adapter.websocket, matched, built
+
+    assert answers(routing) == answers(werkzeug.routing)
+
+
+@pytest.mark.parametrize("name", ["script_name", "websocket", "query_args"])
+@pytest.mark.parametrize("value", ["/app", "x/", "", None, 5])
+def test_unusual_attributes_as_in_werkzeug(name, value):
+    def answers(module):
+        rules = [module.Rule("/a/", endpoint="a"), module.Rule("/b", redirect_to="a")]
+        adapter = module.Map(rules).bind("x", script_name="/old")
+        setattr(adapter, name, value)
+        matched = [answer_of(adapter.match, path) for path in ("/a", "/a/", "/b", "/c")]
+        return matched, [answer_of(adapter.build, "a", force_external=full) for full in (0, 1)]
+
+    assert answers(routing) == answers(werkzeug.routing)
+
+
 def test_adapters_made_by_hand(url_map):
     adapter = MapAdapter(url_map, "h", "/app", "", "wss", "/users/1", "GET", "q=1")
     assert adapter.script_name == "/app/"

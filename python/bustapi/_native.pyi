@@ -380,8 +380,8 @@ class RuleMap(_WerkzeugMap):
         server_name: str,
         script_name: str | None = None,
         subdomain: str | None = None,
-        url_scheme: str | None = None,
-        default_method: str | None = None,
+        url_scheme: str = ...,
+        default_method: str = ...,
         path_info: str | None = None,
         query_args: Mapping[str, Any] | str | None = None,
     ) -> MapAdapter: ...

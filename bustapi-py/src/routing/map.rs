@@ -92,6 +92,18 @@ impl RuleMap {
     }
 }
 
+/// An argument for which `None` is no default, but a value like any other.
+#[derive(Clone, Copy)]
+struct Given<'a, 'py>(Option<Borrowed<'a, 'py, PyAny>>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Given<'a, 'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(Some(object)))
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -166,8 +178,8 @@ impl RuleMap {
 
     /// Binds the map; arguments and errors are those of Werkzeug's `Map.bind`.
     #[pyo3(signature = (
-        server_name, script_name=None, subdomain=None, url_scheme=None, default_method=None,
-        path_info=None, query_args=None
+        server_name, script_name=None, subdomain=None, url_scheme=Given(None),
+        default_method=Given(None), path_info=None, query_args=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are Werkzeug's")]
     fn bind<'py>(
@@ -175,16 +187,16 @@ impl RuleMap {
         server_name: &Bound<'py, PyAny>,
         script_name: Option<&Bound<'py, PyAny>>,
         subdomain: Option<&Bound<'py, PyAny>>,
-        url_scheme: Option<&Bound<'py, PyAny>>,
-        default_method: Option<&Bound<'py, PyAny>>,
+        url_scheme: Given<'_, 'py>,
+        default_method: Given<'_, 'py>,
         path_info: Option<&Bound<'py, PyAny>>,
         query_args: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let place = Place {
             script_name,
             subdomain,
-            url_scheme,
-            default_method,
+            url_scheme: url_scheme.0.as_deref(),
+            default_method: default_method.0.as_deref(),
             path_info,
             query_args,
         };
