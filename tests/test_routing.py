@@ -148,13 +148,16 @@ def test_build_raises_what_a_converter_raises(adapter):
         ("/<", 1),
         ("/ü/<int:>", 3),
         ("/<x>/<a", 5),
-        ("/<unknown:x>", None),
+        ("/<unknown:x>", "1 of '/<unknown:x>'"),
         ("/<int(:x>", 1),
         ("/\ud800<", 2),
         ("/<x>/<x>", None),
-        ("/<int(min=-1):x>", None),
-        ("/<int(min=-1):x>/<", None),
-        ("/<None>/<", None),
+        ("/<int(min=-1):x>", "1 of '/<int(min=-1):x>'"),
+        ("/<any('<:'):x>ü<int(min=-1):x>/<", "15 of \"/<any('<:'):x>ü<int(min=-1):x>/<\""),
+        ("/<None>/<", 8),
+        ("/<int(unknown=1):x>", None),
+        ("/\ud800", None),
+        ("/<x>/\udc80/", None),
     ],
 )
 def test_malformed_rules_raise_what_werkzeug_raises_and_name_the_position(rule, position):
@@ -164,6 +167,13 @@ def test_malformed_rules_raise_what_werkzeug_raises_and_name_the_position(rule, 
         Map([Rule(rule, endpoint="e")])
     where = "" if position is None else f" (at position {position})"
     assert str(ours.value) == f"{theirs.value}{where}"
+
+
+def test_the_position_of_a_fault_in_a_host_is_the_hosts():
+    with pytest.raises(ValueError, match=r"^malformed url rule: 'a\.<' \(at position 2\)$"):
+        Map([Rule("/<x>", subdomain="a.<")])
+    with pytest.raises(LookupError, match=r"\(at position 1 of '/<no:y>'\)$"):
+        Map([Rule("/<no:y>", subdomain="<x>.<z>")])
 
 
 def test_a_refused_rule_leaves_the_map_usable(url_map):

@@ -82,6 +82,16 @@ pub(crate) fn tokenize(rule: &str) -> Result<Vec<Token<'_>>, SyntaxError> {
     Ok(tokens)
 }
 
+/// Where the variable of this number begins, be it malformed or not.
+pub(crate) fn variable_position(rule: &str, number: usize) -> Option<usize> {
+    let mut at = 0;
+    for _ in 0..number {
+        let start = at + rule[at..].find('<')?;
+        (_, at) = variable(rule, start)?;
+    }
+    Some(at + rule[at..].find('<')?)
+}
+
 /// Reads a variable whose `<` is at `start`, and gives the position behind its `>`.
 fn variable(rule: &str, start: usize) -> Option<(Variable<'_>, usize)> {
     let bytes = rule.as_bytes();

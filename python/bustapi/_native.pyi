@@ -367,8 +367,8 @@ class RuleMap(_WerkzeugMap):
 
     def _taken_rules(self) -> list[_WerkzeugRule]: ...
     @staticmethod
-    def _find_fault(rule: str) -> int | None:
-        """Where a variable of a rule string is malformed, in characters."""
+    def _variable_position(rule: str, number: int) -> int | None:
+        """Where a variable of a rule string begins, in characters."""
 
     def _forget(self) -> None:
         """Read all rules' attributes anew at the next match."""

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bustapi_router::{Rule, RuleErrorKind};
+use bustapi_router::Rule;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -149,12 +149,12 @@ impl RuleMap {
         })
     }
 
-    /// Where a variable of a rule string is malformed, in characters; `None` where none is.
+    /// Where the variable of this number begins in a rule string, in characters, be it malformed
+    /// or not; `None` where there are fewer.
     #[staticmethod]
-    fn _find_fault(rule: &str) -> Option<usize> {
-        let error = Rule::check_syntax(rule).err()?;
-        matches!(error.kind, RuleErrorKind::Malformed)
-            .then(|| rule[..error.position].chars().count())
+    fn _variable_position(rule: &str, number: usize) -> Option<usize> {
+        let position = Rule::variable_position(rule, number)?;
+        Some(rule[..position].chars().count())
     }
 
     /// Has the rules' attributes read again before the next match.
