@@ -814,6 +814,28 @@ def test_rules_are_added_while_other_threads_match():
     assert not any(thread.is_alive() for thread in threads)
 
 
+def test_rules_that_never_match_are_reported():
+    first = Rule("/<x>", endpoint="first")
+    second = Rule("/<y>", endpoint="second", methods=["GET"])
+    none = Rule("/none", methods=[])
+    slash = Rule("/", subdomain="<path:p>")
+    url_map = Map([first, second, none, slash, Rule("/x", build_only=True, methods=[])])
+    assert url_map.unreachable_rules() == [
+        (second, "another rule takes all its requests", first),
+        (none, "it takes no method", None),
+        (slash, "its domain has a converter that takes slashes", None),
+    ]
+    assert Map().unreachable_rules() == []
+
+    class Odd(Rule):
+        def build(self, values, append_unknown=True):
+            return None
+
+    url_map.add(Odd("/odd"))
+    with pytest.raises(RuntimeError, match="nothing is known"):
+        url_map.unreachable_rules()
+
+
 def test_hostile_paths_end_quickly():
     rules = [Rule("/<path:a>/<path:b>/<path:c>/end", endpoint="e"), Rule("/<x>/<y>", endpoint="f")]
     adapter = Map(rules).bind("x")

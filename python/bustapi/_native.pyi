@@ -385,6 +385,9 @@ class RuleMap(_WerkzeugMap):
         path_info: str | None = None,
         query_args: Mapping[str, Any] | str | None = None,
     ) -> MapAdapter: ...
+    def unreachable_rules(self) -> list[tuple[_WerkzeugRule, str, _WerkzeugRule | None]]:
+        """The rules that can never match."""
+
     def bind_to_environ(
         self,
         environ: WSGIEnvironment | _WerkzeugRequest,

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bustapi_router::Rule;
+use bustapi_router::{Rule, UnreachableCause};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -92,6 +93,9 @@ impl RuleMap {
     }
 }
 
+/// A rule that never matches, why, and the rule that takes its requests.
+type Report<'py> = (Bound<'py, PyAny>, String, Option<Bound<'py, PyAny>>);
+
 /// An argument for which `None` is no default, but a value like any other.
 #[derive(Clone, Copy)]
 struct Given<'a, 'py>(Option<Borrowed<'a, 'py, PyAny>>);
@@ -174,6 +178,33 @@ impl RuleMap {
     fn _taken_rules(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
         let snapshot = self.snapshot();
         snapshot.rules().map(|rule| rule.clone_ref(py)).collect()
+    }
+
+    /// The rules that can never match, in the order of adding: each with the cause, and with the
+    /// rule that takes its requests where there is one. Rules that are only for building are left
+    /// out; not every rule that never matches is found.
+    ///
+    /// :raises `RuntimeError`: a class of this map, or of its rules, changes how they match.
+    fn unreachable_rules<'py>(slf: &Bound<'py, Self>) -> PyResult<Vec<Report<'py>>> {
+        let py = slf.py();
+        let snapshot = slf.get().snapshot();
+        if snapshot.foreign {
+            return Err(PyRuntimeError::new_err(
+                "nothing is known of rules or a map that match in a way of their own",
+            ));
+        }
+        let report = snapshot.map.unreachable_rules().into_iter().map(|found| {
+            let taker = match found.cause {
+                UnreachableCause::TakenBy(taker) => Some(snapshot.rule(py, taker)),
+                _ => None,
+            };
+            (
+                snapshot.rule(py, found.rule),
+                found.cause.to_string(),
+                taker,
+            )
+        });
+        Ok(report.collect())
     }
 
     /// Binds the map; arguments and errors are those of Werkzeug's `Map.bind`.
