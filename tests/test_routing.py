@@ -39,6 +39,15 @@ from bustapi.routing import (
 )
 
 
+def answer_of(call, *args, **kwargs):
+    """What a call gives or raises, in a form that can be compared."""
+    try:
+        return call(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 whatever is raised is the answer
+        message = getattr(error, "new_url", None) or str(error)
+        return type(error).__name__, message
+
+
 @pytest.fixture
 def url_map():
     return Map(
@@ -139,13 +148,16 @@ def test_build_raises_what_a_converter_raises(adapter):
         ("/<", 1),
         ("/ü/<int:>", 3),
         ("/<x>/<a", 5),
-        ("/<unknown:x>", None),
+        ("/<unknown:x>", "1 of '/<unknown:x>'"),
         ("/<int(:x>", 1),
         ("/\ud800<", 2),
         ("/<x>/<x>", None),
-        ("/<int(min=-1):x>", None),
-        ("/<int(min=-1):x>/<", None),
-        ("/<None>/<", None),
+        ("/<int(min=-1):x>", "1 of '/<int(min=-1):x>'"),
+        ("/<any('<:'):x>ü<int(min=-1):x>/<", "15 of \"/<any('<:'):x>ü<int(min=-1):x>/<\""),
+        ("/<None>/<", 8),
+        ("/<int(unknown=1):x>", None),
+        ("/\ud800", None),
+        ("/<x>/\udc80/", None),
     ],
 )
 def test_malformed_rules_raise_what_werkzeug_raises_and_name_the_position(rule, position):
@@ -155,6 +167,13 @@ def test_malformed_rules_raise_what_werkzeug_raises_and_name_the_position(rule, 
         Map([Rule(rule, endpoint="e")])
     where = "" if position is None else f" (at position {position})"
     assert str(ours.value) == f"{theirs.value}{where}"
+
+
+def test_the_position_of_a_fault_in_a_host_is_the_hosts():
+    with pytest.raises(ValueError, match=r"^malformed url rule: 'a\.<' \(at position 2\)$"):
+        Map([Rule("/<x>", subdomain="a.<")])
+    with pytest.raises(LookupError, match=r"\(at position 1 of '/<no:y>'\)$"):
+        Map([Rule("/<no:y>", subdomain="<x>.<z>")])
 
 
 def test_a_refused_rule_leaves_the_map_usable(url_map):
@@ -353,6 +372,52 @@ def test_expressions_of_pythons_own_syntax():
     assert not url_map._is_foreign
 
 
+@pytest.mark.parametrize(
+    "regex",
+    [
+        r"\w+", r"\W+", r"[\w-]+", r"[^\w]+", r"\s+", r"\S+", r"[^\s/]+", r"[\W]+", r"\b\w+\b",
+        r"[a-z]++x", r"[a-z]{2}+", r"a?+b", r"(?i)abc", r"(?i:[a-z])+", r"(?i:\u0130)", r"[a--b]+",
+        r"[+--]+", r"(?<q>a)", r"a\z", r"\pL+", r"a**", r"a{2}{3}", r"(?>a+)b", r"(a|ab)(c|bcd)?",
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Flags not at the start:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Possible set difference:FutureWarning")
+def test_expressions_mean_what_they_do_in_python(regex):
+    texts = ["a", "ab", "aab", "abc", "ABC", "aaaa", "abx", "a b", "a-b", ",", "e\u0301", "\u00b2"]
+    texts += ["\u00bd", "\u203f", "a\u200d", "\x1c", "\x85", "\u0130", "i", "a_b", "\u0663"]
+
+    def answers(module):
+        own = type("Own", (BaseConverter,), {"regex": regex})
+        rule = module.Rule("/<own:x>", endpoint="e")
+        adapter = module.Map([rule], converters={"own": own}).bind("x")
+        return [answer_of(adapter.match, f"/{text}") for text in texts]
+
+    assert answers(routing) == answers(werkzeug.routing)
+
+
+def test_converters_that_give_no_text():
+    class Odd(BaseConverter):
+        def to_url(self, value):
+            return value
+
+    class Loud(str):
+        __slots__ = ()
+
+        def __str__(self):
+            return "loud"
+
+    def answers(module):
+        rules = [
+            module.Rule("/<odd:x>", endpoint="e"),
+            module.Rule("/", endpoint="f", subdomain="<odd:x>"),
+        ]
+        adapter = module.Map(rules, converters={"odd": Odd}).bind("x")
+        values = (1, None, Loud("text"), b"bytes")
+        return [answer_of(adapter.build, each, {"x": x}) for each in "ef" for x in values]
+
+    assert answers(routing) == answers(werkzeug.routing)
+
+
 def test_subclasses_and_patches_of_builtin_converters_are_called(monkeypatch):
     class Even(routing.IntegerConverter):
         def to_python(self, value):
@@ -467,6 +532,55 @@ def test_attributes_of_an_adapter_may_change(adapter):
     # Without a subdomain the server name is looked for in its place.
     with pytest.raises(NotFound):
         adapter.match("/")
+
+
+@pytest.mark.parametrize(
+    ("bind", "match"),
+    [
+        ({"default_method": None}, {}),
+        ({"url_scheme": None}, {}),
+        ({"query_args": b"a=1"}, {}),
+        ({"query_args": 5}, {}),
+        ({"query_args": "\ud800"}, {}),
+        ({"query_args": {"a": 1}}, {}),
+        ({}, {"query_args": b"a=1"}),
+        ({}, {"websocket": 5}),
+        ({}, {"websocket": ""}),
+        ({}, {"websocket": True}),
+        ({"url_scheme": "ws"}, {"websocket": 0}),
+    ],
+)
+def test_unusual_arguments_as_in_werkzeug(bind, match):
+    def answers(module):
+        url_map = module.Map(
+            [
+                module.Rule("/a/", endpoint="a"),
+                module.Rule("/b/", endpoint="b", defaults={"x": 1}),
+                module.Rule("/b/<int:x>", endpoint="b"),
+                module.Rule("/c/<int:x>", endpoint="b", alias=True),
+                module.Rule("/ws/", endpoint="ws", websocket=True),
+            ]
+        )
+        adapter = url_map.bind("x", **bind)
+        paths = ("/a", "/a/", "/b/1", "/b/2", "/c/1", "/c/2", "/ws/", "/nowhere")
+        matched = [answer_of(adapter.match, path, **match) for path in paths]
+        built = [answer_of(adapter.build, "b", {"x": 2}, force_external=full) for full in (0, 1)]
+        return adapter.default_method, adapter.url_scheme, adapter.websocket, matched, built
+
+    assert answers(routing) == answers(werkzeug.routing)
+
+
+@pytest.mark.parametrize("name", ["script_name", "websocket", "query_args"])
+@pytest.mark.parametrize("value", ["/app", "x/", "", None, 5])
+def test_unusual_attributes_as_in_werkzeug(name, value):
+    def answers(module):
+        rules = [module.Rule("/a/", endpoint="a"), module.Rule("/b", redirect_to="a")]
+        adapter = module.Map(rules).bind("x", script_name="/old")
+        setattr(adapter, name, value)
+        matched = [answer_of(adapter.match, path) for path in ("/a", "/a/", "/b", "/c")]
+        return matched, [answer_of(adapter.build, "a", force_external=full) for full in (0, 1)]
+
+    assert answers(routing) == answers(werkzeug.routing)
 
 
 def test_adapters_made_by_hand(url_map):
@@ -698,6 +812,28 @@ def test_rules_are_added_while_other_threads_match():
         thread.join(10)
     assert not failures
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_rules_that_never_match_are_reported():
+    first = Rule("/<x>", endpoint="first")
+    second = Rule("/<y>", endpoint="second", methods=["GET"])
+    none = Rule("/none", methods=[])
+    slash = Rule("/", subdomain="<path:p>")
+    url_map = Map([first, second, none, slash, Rule("/x", build_only=True, methods=[])])
+    assert url_map.unreachable_rules() == [
+        (second, "another rule takes all its requests", first),
+        (none, "it takes no method", None),
+        (slash, "its domain has a converter that takes slashes", None),
+    ]
+    assert Map().unreachable_rules() == []
+
+    class Odd(Rule):
+        def build(self, values, append_unknown=True):
+            return None
+
+    url_map.add(Odd("/odd"))
+    with pytest.raises(RuntimeError, match="nothing is known"):
+        url_map.unreachable_rules()
 
 
 def test_hostile_paths_end_quickly():

@@ -40,7 +40,7 @@ fn conflicting(criterion: &mut Criterion) {
         "string",
         "path",
     ];
-    let rules: Vec<String> = kinds
+    let competing: Vec<String> = kinds
         .iter()
         .map(|kind| format!("/items/<{kind}:key>"))
         .chain([
@@ -48,31 +48,39 @@ fn conflicting(criterion: &mut Criterion) {
             "/items/page-<int:n>".to_owned(),
         ])
         .collect();
-    let map = map(&rules);
-    let router = matchit_router(&["/items/{key}".to_owned()]);
-    let mut group = criterion.benchmark_group("router_match/conflicting");
-    for path in [
-        "/items/42",
-        "/items/1.5",
-        "/items/12345678-9abc-def0-1234-56789abcdef0",
-        "/items/edit",
-        "/items/report.json",
-        "/items/page-3",
-        "/items/something",
-        "/items/a/b/c",
-    ] {
-        group.bench_function(BenchmarkId::new("bustapi", path), |bencher| {
-            bencher.iter(|| map.match_path(&MatchRequest::new("GET", black_box(path))));
+    for size in SIZES {
+        let (mut ours, mut theirs) = rules(size);
+        ours.truncate(size - competing.len());
+        ours.extend_from_slice(&competing);
+        theirs.truncate(size - 1);
+        theirs.push("/items/{key}".to_owned());
+        let (map, router) = (map(&ours), matchit_router(&theirs));
+        for path in [
+            "/items/42",
+            "/items/1.5",
+            "/items/12345678-9abc-def0-1234-56789abcdef0",
+            "/items/edit",
+            "/items/report.json",
+            "/items/page-3",
+            "/items/something",
+            "/items/a/b/c",
+        ] {
+            let mut group = criterion.benchmark_group(format!("router_match/conflicting{path}"));
+            group.bench_function(BenchmarkId::new("bustapi", size), |bencher| {
+                bencher.iter(|| map.match_path(&MatchRequest::new("GET", black_box(path))));
+            });
+            group.finish();
+        }
+        let mut group = criterion.benchmark_group("router_match/conflicting/items/something");
+        group.bench_function(BenchmarkId::new("matchit", size), |bencher| {
+            bencher.iter(|| {
+                router
+                    .at(black_box("/items/something"))
+                    .map(|found| *found.value)
+            });
         });
+        group.finish();
     }
-    group.bench_function("matchit one parameter", |bencher| {
-        bencher.iter(|| {
-            router
-                .at(black_box("/items/something"))
-                .map(|found| *found.value)
-        });
-    });
-    group.finish();
 }
 
 /// Paths as a hostile client sends them.

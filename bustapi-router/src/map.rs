@@ -158,8 +158,8 @@ impl Map {
         self.converters.insert(name.into(), factory);
     }
 
-    /// Gives the map an engine for the expressions that the `regex` crate does not take, for
-    /// rules added later.
+    /// Gives the map an engine for the expressions that the `regex` crate does not take or takes
+    /// otherwise than Python (flags, `\b`, possessive repeats), for rules added later.
     pub fn set_engine(&mut self, engine: Arc<dyn PatternEngine>) {
         self.engine = Some(engine);
     }

@@ -17,6 +17,7 @@ use regex::Regex;
 use crate::converter::ConverterArgs;
 use crate::error::RuleErrorKind;
 use crate::python_text::{parse_float, parse_int};
+use crate::regex_source::to_rust;
 use crate::value::Value;
 
 /// One piece of a rule string.
@@ -79,6 +80,16 @@ pub(crate) fn tokenize(rule: &str) -> Result<Vec<Token<'_>>, SyntaxError> {
         }
     }
     Ok(tokens)
+}
+
+/// Where the variable of this number begins, be it malformed or not.
+pub(crate) fn variable_position(rule: &str, number: usize) -> Option<usize> {
+    let mut at = 0;
+    for _ in 0..number {
+        let start = at + rule[at..].find('<')?;
+        (_, at) = variable(rule, start)?;
+    }
+    Some(at + rule[at..].find('<')?)
 }
 
 /// Reads a variable whose `<` is at `start`, and gives the position behind its `>`.
@@ -174,7 +185,7 @@ static ARGUMENT: LazyLock<Regex> = LazyLock::new(|| {
     let number = r"\d+.\d+|\d+.";
     let quoted = r#"[urUR]?(?P<quoted>"[^"]*?"|'[^']*')"#;
     let argument = format!(r"\s*(?:(?P<name>\w+)\s*=\s*)?(?P<value>{number}|[\w.]+|{quoted})\s*,");
-    Regex::new(&argument).expect("a constant expression compiles")
+    Regex::new(&to_rust(&argument).expression).expect("a constant expression compiles")
 });
 
 /// Reads what stands between a converter's parentheses. What follows the last argument and is

@@ -104,7 +104,8 @@ impl DynamicPart {
 /// A piece of the URL that a rule builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trace {
-    Static(Box<str>),
+    /// Never two in a row.
+    Static(String),
     Argument(Box<str>),
 }
 
@@ -113,6 +114,15 @@ pub(crate) enum Trace {
 pub(crate) struct Parsed {
     pub(crate) parts: Vec<Part>,
     pub(crate) trace: Vec<Trace>,
+}
+
+impl Parsed {
+    fn push_text(&mut self, text: &str) {
+        match self.trace.last_mut() {
+            Some(Trace::Static(last)) => last.push_str(text),
+            _ => self.trace.push(Trace::Static(text.to_owned())),
+        }
+    }
 }
 
 /// A converter with the variable it serves.
@@ -157,7 +167,7 @@ pub(crate) fn build_parts(
                 let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
                 part.static_lengths.push(-length);
                 part.pieces.push(Piece::Text((*text).to_owned()));
-                parsed.trace.push(Trace::Static((*text).into()));
+                parsed.push_text(text);
             }
             Token::Variable(variable) => {
                 let converter = converter_of(variable).map_err(|kind| PartError {
@@ -173,7 +183,7 @@ pub(crate) fn build_parts(
                 parsed.trace.push(Trace::Argument(variable.name.into()));
             }
             Token::Slash => {
-                parsed.trace.push(Trace::Static("/".into()));
+                parsed.push_text("/");
                 if part.is_final {
                     part.pieces.push(Piece::Slash);
                 } else {
@@ -289,14 +299,14 @@ impl Builder {
                 },
             });
         }
-        let anchored = format!(r"\A(?:{})", to_rust(expression));
-        let refused = match regex::Regex::new(&anchored) {
-            Ok(regex) => return Ok(Pattern::Regex { regex, groups }),
-            Err(error) => error,
-        };
-        match engine {
-            Some(engine) => engine.compile(expression).map(Pattern::Engine),
-            None => Err(message_error(refused.to_string())),
+        let rewritten = to_rust(expression);
+        let anchored = format!(r"\A(?:{})", rewritten.expression);
+        let compiled = regex::Regex::new(&anchored);
+        match (compiled, engine) {
+            (Ok(regex), None) => Ok(Pattern::Regex { regex, groups }),
+            (Ok(regex), _) if rewritten.is_faithful => Ok(Pattern::Regex { regex, groups }),
+            (_, Some(engine)) => engine.compile(expression).map(Pattern::Engine),
+            (Err(refused), None) => Err(message_error(refused.to_string())),
         }
     }
 

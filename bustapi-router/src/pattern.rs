@@ -6,7 +6,8 @@
 //! the usual expressions become a list of [`Atom`]s, run by a backtracking matcher with the same
 //! preferences (greedy or lazy, first alternative first), so the groups are the same. Others go
 //! to the `regex` crate, whose leftmost-first search prefers as Python's does; and what it cannot
-//! express (look-around, back-references) to a [`PatternEngine`], if the map was given one.
+//! express (look-around, back-references) or understands otherwise (flags, `\b`) to a
+//! [`PatternEngine`], if the map was given one.
 //!
 //! Backtracking could take exponential time, so failures are remembered: whether the atoms from
 //! `k` on match the text from position `p` on depends on nothing else, so each pair is tried at
@@ -22,7 +23,8 @@ use smallvec::SmallVec;
 use crate::error::SharedError;
 use crate::python_text::is_digit;
 
-/// Compiles the expressions that the `regex` crate cannot; Python's `re`, for one.
+/// Compiles the expressions that the `regex` crate cannot, or takes to mean something else than
+/// Python does; Python's `re`, for one.
 pub trait PatternEngine: fmt::Debug + Send + Sync {
     /// Compiles an expression in Python's syntax, whose groups `__werkzeug_0`, `__werkzeug_1`
     /// and so on are the rule's variables in order. It already ends with `\Z`.
@@ -307,7 +309,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn run(mut self) -> Option<Groups> {
+    fn run(&mut self) -> Option<Groups> {
         let (mut atom, mut at) = (0, 0);
         loop {
             let step = match self.atoms.get(atom) {
@@ -490,30 +492,40 @@ mod tests {
     use super::*;
     use crate::regex_source::{parse_atoms, to_rust};
 
-    /// The groups as this crate's matcher and as the `regex` crate find them.
-    fn both(pieces: &[(&str, bool)], text: &str) -> (Option<Groups>, Option<Groups>) {
+    /// The pieces for this crate's matcher, and the number of groups.
+    fn atoms(pieces: &[(&str, bool)]) -> (Box<[Atom]>, usize) {
         let mut atoms = Vec::new();
-        let mut expression = r"\A(?:".to_owned();
         let mut groups = 0;
         for (source, argument) in pieces {
             if *argument {
                 atoms.push(Atom::Mark(groups * 2));
                 atoms.extend(parse_atoms(source).unwrap());
                 atoms.push(Atom::Mark(groups * 2 + 1));
-                let name = group_name(groups);
-                expression.extend(["(?P<", &name, ">", &to_rust(source), ")"]);
                 groups += 1;
             } else {
                 atoms.push(Atom::Literal((*source).into()));
+            }
+        }
+        (atoms.into(), groups)
+    }
+
+    /// The groups as this crate's matcher and as the `regex` crate find them.
+    fn both(pieces: &[(&str, bool)], text: &str) -> (Option<Groups>, Option<Groups>) {
+        let mut expression = r"\A(?:".to_owned();
+        let mut group = 0;
+        for (source, argument) in pieces {
+            if *argument {
+                let name = group_name(group);
+                expression.extend(["(?P<", &name, ">", &to_rust(source).expression, ")"]);
+                group += 1;
+            } else {
                 expression.push_str(&regex::escape(source));
             }
         }
         expression.push_str(r")\z");
         let regex = regex::Regex::new(&expression).unwrap();
-        let own = Pattern::Atoms {
-            atoms: atoms.into(),
-            groups,
-        };
+        let (atoms, groups) = atoms(pieces);
+        let own = Pattern::Atoms { atoms, groups };
         let other = Pattern::Regex { regex, groups };
         (own.captures(text), other.captures(text))
     }
@@ -549,6 +561,22 @@ mod tests {
             let text = unit.repeat(count) + &end;
             let (own, other) = both(&pieces, &text);
             prop_assert_eq!(own, other);
+        }
+
+        #[test]
+        fn the_tries_grow_with_the_text_and_no_faster(
+            pieces in prop::collection::vec(piece(), 3..9),
+            unit in "[ab1./]{1,4}",
+            count in 100_usize..400,
+            end in "[ab/!]{0,2}",
+        ) {
+            let text = unit.repeat(count) + &end;
+            let (atoms, groups) = atoms(&pieces);
+            let mut search = Search::new(&atoms, &text, groups);
+            search.run();
+            // Each place once, and once more to see that it was there.
+            let most = MEMO_AFTER + 2 * atoms.len() * (text.len() + 1);
+            prop_assert!(search.tries <= most, "{} for {}", search.tries, text.len());
         }
     }
 }

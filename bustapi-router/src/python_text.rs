@@ -23,6 +23,11 @@ pub(crate) fn is_digit(character: char) -> bool {
             && DECIMAL_DIGIT.is_match(character.encode_utf8(&mut [0; 4])))
 }
 
+/// Whether `str.isspace()` says so of `character`: the separators of ASCII are white space, too.
+fn is_space(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '\x1c'..='\x1f')
+}
+
 /// The value of a decimal digit; Unicode keeps each script's ten digits in a row, zero first.
 fn digit_value(digit: char) -> u8 {
     if digit.is_ascii_digit() {
@@ -74,7 +79,7 @@ fn without_underscores(text: &str) -> Option<Cow<'_, str>> {
 /// Reads an integer as `int(text)` does and gives it in canonical decimal form: no `+`, no
 /// leading zeros, no `-0`.
 pub(crate) fn parse_int(text: &str) -> Option<String> {
-    let text = ascii_digits(text.trim());
+    let text = ascii_digits(text.trim_matches(is_space));
     let text = without_underscores(&text)?;
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -94,7 +99,7 @@ pub(crate) fn parse_int(text: &str) -> Option<String> {
 
 /// Reads a floating point number as `float(text)` does.
 pub(crate) fn parse_float(text: &str) -> Option<f64> {
-    let text = ascii_digits(text.trim());
+    let text = ascii_digits(text.trim_matches(is_space));
     let text = without_underscores(&text)?;
     text.parse().ok()
 }
@@ -186,7 +191,7 @@ mod tests {
 
     #[test]
     fn integers_are_read_as_in_python() {
-        assert_eq!(parse_int(" 007 ").as_deref(), Some("7"));
+        assert_eq!(parse_int(" 007\x1f").as_deref(), Some("7"));
         assert_eq!(parse_int("-0").as_deref(), Some("0"));
         assert_eq!(parse_int("+1_000").as_deref(), Some("1000"));
         assert_eq!(parse_int("٣٤").as_deref(), Some("34"));

@@ -181,20 +181,47 @@ fn quantifier(rest: &str) -> Option<(Quantifier, &str)> {
     }
 }
 
+/// An expression for the `regex` crate.
+pub(crate) struct Rewritten {
+    pub(crate) expression: String,
+    /// Whether it means what the one in Python's syntax does. Where it does not, a
+    /// [`PatternEngine`](crate::PatternEngine) is asked first.
+    pub(crate) is_faithful: bool,
+}
+
+/// Members of a class that Python's `\w` and `\s` stand for; the crate's own know other
+/// characters (`\w` has marks and lacks `²`, `\s` lacks the separators of ASCII). As they stand,
+/// neither end can become part of a range.
+const WORD: &str = r"\p{L}_\p{N}";
+const SPACE: &str = r"\s\x1c-\x1f\s";
+
 /// Rewrites an expression in Python's syntax for the `regex` crate.
 ///
 /// Inside a class, Python takes `[`, `&&`, `--` and `~~` literally where the crate would see
 /// nested classes and set operations. `\Z` is `\z`, and `\<` and `\>` are plain characters.
-pub(crate) fn to_rust(source: &str) -> String {
+pub(crate) fn to_rust(source: &str) -> Rewritten {
     let mut out = String::with_capacity(source.len() + 8);
+    let mut is_faithful = true;
     let mut characters = source.chars().peekable();
     let mut in_class = false;
+    let mut quantified = false;
     while let Some(character) = characters.next() {
+        let was_quantified = std::mem::take(&mut quantified);
         match character {
             '\\' => match characters.next() {
                 Some('Z') if !in_class => out.push_str(r"\z"),
                 Some(plain @ ('<' | '>')) => out.push(plain),
+                Some('w') if in_class => out.push_str(WORD),
+                Some('s') if in_class => out.push_str(SPACE),
+                Some('w') => out.extend(["[", WORD, "]"]),
+                Some('W') if !in_class => out.extend(["[^", WORD, "]"]),
+                Some('s') => out.extend(["[", SPACE, "]"]),
+                Some('S') if !in_class => out.extend(["[^", SPACE, "]"]),
                 Some(other) => {
+                    // Boundaries go by `\w` too; of the rest some are errors in Python.
+                    is_faithful &= !other.is_ascii_alphanumeric()
+                        || matches!(other, 'd' | 'D' | 'A' | 'n' | 'r' | 't' | 'f' | 'v' | 'a')
+                        || matches!(other, 'x' | 'u' | 'U');
                     out.push('\\');
                     out.push(other);
                 }
@@ -219,11 +246,30 @@ pub(crate) fn to_rust(source: &str) -> String {
                 out.push('\\');
                 out.push(special);
             }
-            '-' if in_class && characters.peek() == Some(&'-') => out.push_str(r"\-"),
-            other => out.push(other),
+            '-' if in_class && characters.peek() == Some(&'-') => {
+                // Or the end of a range.
+                is_faithful = false;
+                out.push_str(r"\-");
+            }
+            '(' if !in_class && characters.next_if_eq(&'?').is_some() => {
+                // Flags, and what the crate does not know or calls otherwise.
+                is_faithful &= matches!(characters.peek(), Some(':' | 'P'));
+                out.push_str("(?");
+            }
+            other => {
+                if !in_class {
+                    quantified = matches!(other, '*' | '+' | '?' | '}');
+                    // Possessive in Python, or an error.
+                    is_faithful &= !(was_quantified && matches!(other, '*' | '+' | '{'));
+                }
+                out.push(other);
+            }
         }
     }
-    out
+    Rewritten {
+        expression: out,
+        is_faithful,
+    }
 }
 
 #[cfg(test)]
@@ -266,11 +312,25 @@ mod tests {
             (r"[]a]", r"[\]a]"),
             (r"[^]a]", r"[^\]a]"),
             (r"[a&&b]", r"[a\&\&b]"),
-            (r"\<\w", r"<\w"),
-            (r"(?P<x>\d)", r"(?P<x>\d)"),
+            (r"\<\w", r"<[\p{L}_\p{N}]"),
+            (r"[\w-]", r"[\p{L}_\p{N}-]"),
+            (r"(?P<x>\d)\S", r"(?P<x>\d)[^\s\x1c-\x1f\s]"),
+            (r"(?:\x41\+\++?)", r"(?:\x41\+\++?)"),
         ] {
-            assert_eq!(to_rust(python), rust);
+            let rewritten = to_rust(python);
+            assert_eq!(rewritten.expression, rust);
+            assert!(rewritten.is_faithful, "{python}");
             assert!(regex::Regex::new(rust).is_ok(), "{rust}");
+        }
+    }
+
+    #[test]
+    fn sees_what_means_something_else_in_python() {
+        for source in [
+            r"\bx", "a++", "a{2}+", "a?+", "a**", "a{2}{3}", "(?i)a", "(?i:a)", "(?<x>a)", r"\pL",
+            r"a\z", "[+--]", r"[\W]", r"[^\S]", "(?>a)",
+        ] {
+            assert!(!to_rust(source).is_faithful, "{source}");
         }
     }
 }

@@ -4,6 +4,8 @@
 //! reaches first. The report is sound and not complete: what it names never matches, but an
 //! expression of a custom converter is only compared as text, so it may miss some.
 
+use std::fmt;
+
 use crate::map::Map;
 use crate::part::Part;
 use crate::pattern::{Atom, Class, Repeat};
@@ -28,8 +30,18 @@ pub enum UnreachableCause {
     TakenBy(RuleId),
     /// The rule takes no method.
     NoMethods,
-    /// The rule's domain has a converter that takes slashes, or a slash.
+    /// The rule's domain has a converter that takes slashes, so nothing is left for its path.
     DomainWithSlash,
+}
+
+impl fmt::Display for UnreachableCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TakenBy(_) => "another rule takes all its requests",
+            Self::NoMethods => "it takes no method",
+            Self::DomainWithSlash => "its domain has a converter that takes slashes",
+        })
+    }
 }
 
 impl Map {

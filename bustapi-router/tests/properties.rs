@@ -7,6 +7,8 @@ use proptest::prelude::*;
 fn argument() -> impl Strategy<Value = (&'static str, Value)> {
     prop_oneof![
         "[a-zA-Z0-9 ü&=?#%+~.\\-]{1,8}".prop_map(|text| ("string", Value::from(text))),
+        // What is encoded already must not be taken for an encoding.
+        "(%[0-9A-Fa-f]{2}|a){1,4}".prop_map(|text| ("string", Value::from(text))),
         (0..i64::MAX).prop_map(|number| ("int", Value::from(number))),
         any::<i64>().prop_map(|number| ("int(signed=True)", Value::from(number))),
         (0..9999_i64).prop_map(|number| ("int(fixed_digits=4)", Value::from(number))),
@@ -106,12 +108,20 @@ proptest! {
         }
     }
 
-    /// Rules with the same expressions and weights: the one added first is found.
+    /// Rules with the same weights, be their expressions the same or others: the one added first
+    /// is found.
     #[test]
-    fn of_equal_weights_the_first_added_decides(count in 2_usize..6, path in "/[a-z]{1,5}") {
+    fn of_equal_weights_the_first_added_decides(
+        converters in prop::collection::vec(
+            prop::sample::select(vec!["", "string(maxlength=5):", "string(maxlength=9):"]),
+            2..6,
+        ),
+        path in "/[a-z]{1,5}",
+    ) {
         let mut map = Map::default();
-        let ids: Vec<_> = (0..count)
-            .map(|index| map.add(Rule::new(format!("/<v{index}>"))).unwrap())
+        let rules = converters.iter().enumerate();
+        let ids: Vec<_> = rules
+            .map(|(index, converter)| map.add(Rule::new(format!("/<{converter}v{index}>"))).unwrap())
             .collect();
         let found = map.match_path(&MatchRequest::new("GET", &path)).unwrap();
         prop_assert_eq!(found.rule, ids[0]);
@@ -144,23 +154,43 @@ proptest! {
         let _ = map.unreachable_rules();
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
     /// A rule that the report names is found by no path.
     #[test]
     fn unreachable_rules_are_unreachable(
         rules in prop::collection::vec(
-            prop::collection::vec(prop::sample::select(vec!["a", "<X>", "<int:X>", "<path:X>", "<string(2):X>"]), 1..4),
+            (
+                prop::collection::vec(prop::sample::select(vec!["a", "<X>", "<int:X>", "<path:X>", "<string(2):X>"]), 1..3),
+                prop::option::of(prop::sample::subsequence(vec!["GET", "POST"], 0..=2)),
+                any::<[bool; 2]>(),
+                prop::bool::weighted(0.2),
+            ),
             2..10,
         ),
-        paths in prop::collection::vec("(/(a|b|7|ab|12)){1,4}", 10),
+        paths in prop::collection::vec("(/(a|b|7|ab|12)){1,3}/?", 10),
     ) {
         let mut map = Map::default();
-        for segments in rules {
-            map.add(Rule::new(rule_text(&segments))).unwrap();
+        for (segments, methods, [slash, strict], websocket) in rules {
+            let end = if slash { "/" } else { "" };
+            let mut rule = Rule::new(rule_text(&segments) + end).strict_slashes(strict);
+            if websocket {
+                rule = rule.websocket(true);
+            } else if let Some(methods) = methods {
+                rule = rule.methods(methods);
+            }
+            map.add(rule).unwrap();
         }
         let report = map.unreachable_rules();
         for path in paths {
-            if let Ok(found) = map.match_path(&MatchRequest::new("GET", &path)) {
-                prop_assert!(report.iter().all(|named| named.rule != found.rule), "{}", path);
+            for (method, websocket) in [("GET", false), ("POST", false), ("GET", true)] {
+                let request = MatchRequest { websocket, ..MatchRequest::new(method, &path) };
+                if let Ok(found) = map.match_path(&request) {
+                    prop_assert!(report.iter().all(|named| named.rule != found.rule), "{}", path);
+                }
             }
         }
     }

@@ -367,8 +367,8 @@ class RuleMap(_WerkzeugMap):
 
     def _taken_rules(self) -> list[_WerkzeugRule]: ...
     @staticmethod
-    def _find_fault(rule: str) -> int | None:
-        """Where a variable of a rule string is malformed, in characters."""
+    def _variable_position(rule: str, number: int) -> int | None:
+        """Where a variable of a rule string begins, in characters."""
 
     def _forget(self) -> None:
         """Read all rules' attributes anew at the next match."""
@@ -380,11 +380,14 @@ class RuleMap(_WerkzeugMap):
         server_name: str,
         script_name: str | None = None,
         subdomain: str | None = None,
-        url_scheme: str | None = None,
-        default_method: str | None = None,
+        url_scheme: str = ...,
+        default_method: str = ...,
         path_info: str | None = None,
         query_args: Mapping[str, Any] | str | None = None,
     ) -> MapAdapter: ...
+    def unreachable_rules(self) -> list[tuple[_WerkzeugRule, str, _WerkzeugRule | None]]:
+        """The rules that can never match."""
+
     def bind_to_environ(
         self,
         environ: WSGIEnvironment | _WerkzeugRequest,

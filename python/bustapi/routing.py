@@ -120,6 +120,8 @@ _OPTIONS = frozenset(
         "sort_parameters",
     }
 )
+#: How Werkzeug begins to say that a rule string is malformed.
+_FAULTS = ("malformed url rule", "Cannot parse converter argument", "the converter ")
 #: Names that Python takes for no parameter of a function.
 _RESERVED_NAMES = frozenset({"None", "True", "False", "__debug__"})
 
@@ -202,31 +204,43 @@ class Rule(_Rule):
                 reader._make_foreign()
 
     def _parse_rule(self, rule: str) -> t.Iterable[RulePart]:
+        before = len(self._trace)
+
         try:
             yield from super()._parse_rule(rule)
-        except ValueError as error:
-            # An argument that Werkzeug cannot read is another fault, in front of this one.
-            if str(error) != f"malformed url rule: {rule!r}":
+        except (ValueError, LookupError) as error:
+            message = str(error)
+
+            # Converters may raise as well, in their own words.
+            if type(error) not in (ValueError, LookupError) or not message.startswith(_FAULTS):
                 raise
 
+            # Werkzeug notes each variable once it is understood.
+            number = sum(is_variable for is_variable, _ in self._trace[before:])
             # Lone surrogates are a character each, too.
-            position = RuleMap._find_fault(rule.encode(errors="replace").decode())
+            text = rule.encode(errors="replace").decode()
+            where = f"position {RuleMap._variable_position(text, number)}"
 
-            # A reserved name in front of it, which Werkzeug refuses later.
-            if position is None:
-                raise
+            if repr(rule) not in message:
+                where += f" of {rule!r}"
 
-            raise ValueError(f"{error} (at position {position})") from None
+            raise type(error)(f"{message} (at {where})") from None
 
     def _compile_builder(self, append_unknown: bool = True) -> t.Callable[..., tuple[str, str]]:
         # Werkzeug writes a function for each rule, twice, and that is most of what adding a
-        # rule costs. The router needs none; where a name might be refused or a default is
-        # turned into text, it has to be written here and now.
+        # rule costs. The router needs none; where a name or a text might be refused or a
+        # default is turned into text, it has to be written here and now.
         defaults = {} if self.defaults is None else self.defaults
         variables = [name for is_variable, name in self._trace if is_variable]
         names = {*variables, *defaults}
 
-        if len(names) < len(variables) + len(defaults) or names & _RESERVED_NAMES:
+        text = "".join(text for is_variable, text in self._trace if not is_variable)
+
+        if (
+            len(names) < len(variables) + len(defaults)
+            or names & _RESERVED_NAMES
+            or not (text.isascii() or _is_encodable(text))
+        ):
             return super()._compile_builder(append_unknown)
 
         compile_builder = super()._compile_builder
@@ -235,6 +249,15 @@ class Rule(_Rule):
             return compile_builder(append_unknown)(rule, **values)
 
         return build
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+
+    return True
 
 
 def _blank_rule() -> Rule:

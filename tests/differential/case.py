@@ -43,6 +43,12 @@ class WordConverter(BaseConverter):
     regex = r"[a-z]{2,3}"
 
 
+class SlugConverter(BaseConverter):
+    """A class of Python's expressions that others define otherwise."""
+
+    regex = r"[\w-]+"
+
+
 class PairConverter(BaseConverter):
     """Takes a slash, so it is no part of its own."""
 
@@ -66,6 +72,7 @@ class NumberConverter(werkzeug.routing.IntegerConverter):
 CONVERTERS: dict[str, type[BaseConverter]] = {
     "hex": HexConverter,
     "word": WordConverter,
+    "slug": SlugConverter,
     "pair": PairConverter,
     "guarded": GuardedConverter,
     "number": NumberConverter,

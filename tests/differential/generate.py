@@ -23,7 +23,7 @@ _CONVERTERS = [
     "", "", "", "", "string:", "string(length=2):", "string(minlength=2, maxlength=3):",
     "int:", "int:", "int:", "int(fixed_digits=2):", "int(min=3, max=20):", "int(signed=True):",
     "float:", "float(signed=True):", "path:", "path:", 'any(a, b, "c.d", "x y"):', "uuid:",
-    "hex:", "word:", "pair:", "guarded:", "number:",
+    "hex:", "word:", "slug:", "pair:", "guarded:", "number:",
 ]  # fmt: skip
 #: Texts that a converter takes, or nearly does.
 _FITTING: dict[str, list[str]] = {
@@ -35,6 +35,7 @@ _FITTING: dict[str, list[str]] = {
     "uuid": ["12345678-9abc-def0-1234-56789abcdef0", "12345678-9ABC-DEF0-1234-56789ABCDEF0"],
     "hex": ["ff", "1", "a0", "g1"],
     "word": ["ab", "abc", "a"],
+    "slug": ["a-b", "ä_1", "e\u0301", "²", "a.b"],
     "pair": ["a/1", "ab/12", "a"],
     "guarded": ["a", "ba", "ab"],
     "number": ["7", "12"],

@@ -6,7 +6,7 @@ use bustapi_router::{Bind, Build, BuildError, Match, MatchError, MatchRequest, V
 use pyo3::call::PyCallArgs;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
 use smallvec::SmallVec;
 
 use super::adapter::{MapAdapterBase, Slot};
@@ -111,7 +111,9 @@ impl<'py> Call<'_, 'py> {
         };
         Some(Bind {
             server_name: text_of(fields.server_name.as_ref()?.bind(py))?,
-            script_name: text_in(py, &fields.script_name, "/")?,
+            // Of what was assigned Werkzeug leaves out the last character, whatever it is.
+            script_name: text_in(py, &fields.script_name, "/")
+                .filter(|name| name.ends_with('/'))?,
             subdomain,
             url_scheme: text_in(py, &fields.url_scheme, "http")?,
             default_method: text_in(py, &fields.default_method, "GET")?,
@@ -140,9 +142,14 @@ impl<'py> Call<'_, 'py> {
             return Ok(None);
         };
         let websocket = match (given.websocket, &self.fields.websocket) {
-            (Some(websocket), _) => websocket.is_truthy()?,
-            (None, Some(websocket)) => websocket.bind(py).is_truthy()?,
-            (None, None) => matches!(place.url_scheme, "ws" | "wss"),
+            (Some(websocket), _) => Some(websocket),
+            (None, own) => own.as_ref().map(|websocket| websocket.bind(py)),
+        };
+        let websocket = match websocket.map(|websocket| websocket.cast::<PyBool>()) {
+            Some(Ok(websocket)) => websocket.is_true(),
+            // Other objects are compared with the rule's.
+            Some(Err(_)) => return Ok(None),
+            None => matches!(place.url_scheme, "ws" | "wss"),
         };
         let query = match (given.query_args, &self.fields.query_args) {
             (Some(query), _) => Some(query),
@@ -152,11 +159,18 @@ impl<'py> Call<'_, 'py> {
         let encoded;
         let query = match query {
             None => None,
-            Some(query) if query.is_instance_of::<PyString>() => text_of(query),
+            Some(query) if query.is_instance_of::<PyString>() => match text_of(query) {
+                None => return Ok(None),
+                query => query,
+            },
             Some(query) if !query.is_truthy()? => None,
             Some(query) => {
                 let encode = intern!(py, "encode_query_args");
-                encoded = self.adapter.call_method1(encode, (query,))?;
+                // What cannot be encoded only counts where there is a redirect.
+                let Ok(text) = self.adapter.call_method1(encode, (query,)) else {
+                    return Ok(None);
+                };
+                encoded = text;
                 match text_of(&encoded) {
                     // Werkzeug writes the question mark in some redirects, and not in others.
                     None | Some("") => return Ok(None),

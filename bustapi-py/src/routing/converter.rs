@@ -185,8 +185,10 @@ impl Converter for PythonConverter {
             let failed = |error: PyErr| ConversionError::Failed(Arc::new(error));
             let value = to_python(py, value).map_err(failed)?;
             let url = self.call(py, intern!(py, "to_url"), value)?;
-            // Werkzeug formats what it is given into the URL.
-            let url = url.str().map_err(failed)?;
+            // Werkzeug joins texts, and knows what to say of anything else.
+            let url = url
+                .cast_exact::<PyString>()
+                .map_err(|_| ConversionError::failed("`to_url` gave no plain text"))?;
             Ok(url.to_str().map_err(failed)?.to_owned())
         })
     }

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bustapi_router::{Rule, RuleErrorKind};
+use bustapi_router::{Rule, UnreachableCause};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -92,6 +93,21 @@ impl RuleMap {
     }
 }
 
+/// A rule that never matches, why, and the rule that takes its requests.
+type Report<'py> = (Bound<'py, PyAny>, String, Option<Bound<'py, PyAny>>);
+
+/// An argument for which `None` is no default, but a value like any other.
+#[derive(Clone, Copy)]
+struct Given<'a, 'py>(Option<Borrowed<'a, 'py, PyAny>>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Given<'a, 'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(Some(object)))
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -137,12 +153,12 @@ impl RuleMap {
         })
     }
 
-    /// Where a variable of a rule string is malformed, in characters; `None` where none is.
+    /// Where the variable of this number begins in a rule string, in characters, be it malformed
+    /// or not; `None` where there are fewer.
     #[staticmethod]
-    fn _find_fault(rule: &str) -> Option<usize> {
-        let error = Rule::check_syntax(rule).err()?;
-        matches!(error.kind, RuleErrorKind::Malformed)
-            .then(|| rule[..error.position].chars().count())
+    fn _variable_position(rule: &str, number: usize) -> Option<usize> {
+        let position = Rule::variable_position(rule, number)?;
+        Some(rule[..position].chars().count())
     }
 
     /// Has the rules' attributes read again before the next match.
@@ -164,10 +180,37 @@ impl RuleMap {
         snapshot.rules().map(|rule| rule.clone_ref(py)).collect()
     }
 
+    /// The rules that can never match, in the order of adding: each with the cause, and with the
+    /// rule that takes its requests where there is one. Rules that are only for building are left
+    /// out; not every rule that never matches is found.
+    ///
+    /// :raises `RuntimeError`: a class of this map, or of its rules, changes how they match.
+    fn unreachable_rules<'py>(slf: &Bound<'py, Self>) -> PyResult<Vec<Report<'py>>> {
+        let py = slf.py();
+        let snapshot = slf.get().snapshot();
+        if snapshot.foreign {
+            return Err(PyRuntimeError::new_err(
+                "nothing is known of rules or a map that match in a way of their own",
+            ));
+        }
+        let report = snapshot.map.unreachable_rules().into_iter().map(|found| {
+            let taker = match found.cause {
+                UnreachableCause::TakenBy(taker) => Some(snapshot.rule(py, taker)),
+                _ => None,
+            };
+            (
+                snapshot.rule(py, found.rule),
+                found.cause.to_string(),
+                taker,
+            )
+        });
+        Ok(report.collect())
+    }
+
     /// Binds the map; arguments and errors are those of Werkzeug's `Map.bind`.
     #[pyo3(signature = (
-        server_name, script_name=None, subdomain=None, url_scheme=None, default_method=None,
-        path_info=None, query_args=None
+        server_name, script_name=None, subdomain=None, url_scheme=Given(None),
+        default_method=Given(None), path_info=None, query_args=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are Werkzeug's")]
     fn bind<'py>(
@@ -175,16 +218,16 @@ impl RuleMap {
         server_name: &Bound<'py, PyAny>,
         script_name: Option<&Bound<'py, PyAny>>,
         subdomain: Option<&Bound<'py, PyAny>>,
-        url_scheme: Option<&Bound<'py, PyAny>>,
-        default_method: Option<&Bound<'py, PyAny>>,
+        url_scheme: Given<'_, 'py>,
+        default_method: Given<'_, 'py>,
         path_info: Option<&Bound<'py, PyAny>>,
         query_args: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let place = Place {
             script_name,
             subdomain,
-            url_scheme,
-            default_method,
+            url_scheme: url_scheme.0.as_deref(),
+            default_method: default_method.0.as_deref(),
             path_info,
             query_args,
         };
