@@ -303,6 +303,21 @@ def test_other_options_are_pythons(app):
     assert app.json.dumps({"b": 1, "a": "é"}) == '{"b": 1, "a": "é"}'
 
 
+@pytest.mark.parametrize("value", [1, "a", [uuid.UUID(int=1)], {1}, {"a": object()}])
+def test_without_a_default(app, value):
+    def write(dumps):
+        try:
+            return dumps(value, default=None)
+        except TypeError as e:
+            return str(e)
+
+    assert write(app.json.dumps) == write(json.dumps)
+    app.json.default = None
+    assert write(lambda value, **_: app.json.response(value).get_data(as_text=True)[:-1]) == write(
+        lambda value, **_: json.dumps(value, separators=(",", ":"))
+    )
+
+
 def test_errors_of_default_are_raised(app):
     class Fault(Exception):
         pass

@@ -114,8 +114,10 @@ def _encode(obj: t.Any, kwargs: dict[str, t.Any]) -> str:
     if kwargs["ensure_ascii"] is True and kwargs["sort_keys"] is True:
         separators = kwargs.get("separators")
 
-        # No option but those four.
-        if separators is None:
+        # No option but those four, and a `default`: without one, the encoder's own is asked.
+        if kwargs["default"] is None:
+            native = False
+        elif separators is None:
             native = len(kwargs) == 3
         else:
             native = len(kwargs) == 4 and separators == (",", ":")
