@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bustapi_http::headers::{latin1, parse_options};
 use bustapi_http::media_type;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -182,6 +182,17 @@ pub(crate) fn received<'py>(
     }
 }
 
+/// A `ValueError` in place of a `RecursionError`: nesting that no parser can follow is the
+/// client's mistake like any other. (Flask lets it become a 500.)
+fn as_value_error(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyRecursionError>(py) {
+        return error;
+    }
+    let replaced = PyValueError::new_err(error.value(py).to_string());
+    replaced.set_cause(py, Some(error));
+    replaced
+}
+
 #[pymethods]
 impl RequestBase {
     #[new]
@@ -230,7 +241,8 @@ impl RequestBase {
     ///
     /// # Errors
     ///
-    /// `UnsupportedMediaType` for another media type, `BadRequest` for what is not JSON.
+    /// `UnsupportedMediaType` for another media type, `BadRequest` for what is not JSON or is
+    /// nested too deeply.
     #[pyo3(signature = (force=false, silent=false, cache=true))]
     fn get_json<'py>(
         slf: &Bound<'py, Self>,
@@ -267,7 +279,7 @@ impl RequestBase {
         } else {
             json.call_method1(intern!(py, "loads"), (data,))
         };
-        let (value, kept) = match loaded {
+        let (value, kept) = match loaded.map_err(|error| as_value_error(py, error)) {
             Ok(value) => {
                 let kept = (value.clone(), value.clone());
                 (value, kept)
