@@ -14,11 +14,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyEllipsis, PyTuple};
 
+use crate::context::allocate;
 use crate::form;
 use crate::headers::HeadersBase;
 use crate::json_load::load_json;
 use crate::request::RawRequest;
-use crate::request_class::{Steps, current_config, steps_of, werkzeug_method};
+use crate::request_class::{Steps, attributes, current_config, steps_of, werkzeug_method};
 use crate::response_class::reads_by_default;
 
 /// What a request of the native server is made from.
@@ -321,6 +322,21 @@ impl RequestBase {
         let py = slf.py();
         werkzeug_method(py, intern!(py, "close"))?.call1((slf,))?;
         Ok(())
+    }
+
+    /// A shallow copy, as any object has that keeps its state in its `__dict__`.
+    fn __copy__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let copy = allocate(&slf.get_type())?;
+        attributes(&copy)?.update(attributes(slf)?.as_mapping())?;
+        if let Ok(base) = copy.cast::<Self>() {
+            if let Some(raw) = slf.get().raw(py) {
+                base.get().set_raw(raw);
+            }
+            let has_files = &slf.get().has_files;
+            base.get().has_files.store(has_files.load(Relaxed), Relaxed);
+        }
+        Ok(copy)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
