@@ -111,19 +111,20 @@ def _encode(obj: t.Any, kwargs: dict[str, t.Any]) -> str:
     :param kwargs: arguments of :func:`json.dumps`, of which `default`, `ensure_ascii` and
         `sort_keys` are among.
     """
-    if kwargs["ensure_ascii"] is True and kwargs["sort_keys"] is True:
+    default = kwargs["default"]
+
+    # Without a `default`, the encoder's own is asked.
+    if default is not None and kwargs["ensure_ascii"] is True and kwargs["sort_keys"] is True:
         separators = kwargs.get("separators")
 
-        # No option but those four, and a `default`: without one, the encoder's own is asked.
-        if kwargs["default"] is None:
-            native = False
-        elif separators is None:
+        # No option but those four.
+        if separators is None:
             native = len(kwargs) == 3
         else:
             native = len(kwargs) == 4 and separators == (",", ":")
 
         if native:
-            text = dump_json(obj, kwargs["default"], separators is None)
+            text = dump_json(obj, default, separators is None)
 
             if text is not None:
                 return text
