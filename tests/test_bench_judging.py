@@ -211,6 +211,30 @@ def test_caches_are_seen() -> None:
         assert is_cached(server.port)
 
 
+@pytest.mark.parametrize("fills", [True, False])
+def test_a_cache_that_fills_under_load_is_seen(
+    counted: list[Load], monkeypatch: pytest.MonkeyPatch, fills: bool
+) -> None:
+    calls = itertools.count()
+    kept: list[bytes] = []
+
+    def tick() -> tuple[int, bytes]:
+        return 200, kept[0] if kept else b"%d" % next(calls)
+
+    def load(*args: object, **kwargs: object) -> Load:
+        kept.extend([b"kept"] * fills)
+        return GOOD
+
+    monkeypatch.setattr(rounds, "load", load)
+
+    with served(_=lambda: (200, b"Hello, World!"), tick=tick) as server:
+        server.start_seconds = 0.1
+        server.assert_running = lambda: None
+        [measured] = rounds._visit_server(PEERS[0], server, [PLAIN], sample("x"), SETTINGS)
+
+    assert measured.invalid == ("answers come from a cache" if fills else "")
+
+
 INVALID = "3 errors in 1000 requests"
 
 

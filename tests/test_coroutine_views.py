@@ -77,6 +77,11 @@ async def is_held():
     return "let go"
 
 
+@app.get("/loop")
+async def loop():
+    return type(asyncio.get_running_loop()).__module__
+
+
 @app.post("/let-go")
 async def let_go():
     held["event"].set()
@@ -117,8 +122,11 @@ def test_errors_are_flasks(live_server):
 
 
 @one_loop
-def test_a_view_is_cancelled_when_its_client_leaves(live_server):
-    server = live_server(APP)
+@pytest.mark.parametrize("event_loop", ["asyncio", "uvloop"])
+def test_a_view_is_cancelled_when_its_client_leaves(live_server, event_loop):
+    without_uvloop = "import sys\nsys.modules['uvloop'] = None\n" if event_loop == "asyncio" else ""
+    server = live_server(without_uvloop + APP)
+    assert server.get("/loop").text.startswith(event_loop)
 
     with contextlib.closing(server.connect()) as connection:
         connection.sendall(head("/held"))

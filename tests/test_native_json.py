@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime
 import decimal
@@ -303,6 +304,21 @@ def test_other_options_are_pythons(app):
     assert app.json.dumps({"b": 1, "a": "é"}) == '{"b": 1, "a": "é"}'
 
 
+@pytest.mark.parametrize("value", [1, "a", [uuid.UUID(int=1)], {1}, {"a": object()}])
+def test_without_a_default(app, value):
+    def write(dumps):
+        try:
+            return dumps(value, default=None)
+        except TypeError as e:
+            return str(e)
+
+    assert write(app.json.dumps) == write(json.dumps)
+    app.json.default = None
+    assert write(lambda value, **_: app.json.response(value).get_data(as_text=True)[:-1]) == write(
+        lambda value, **_: json.dumps(value, separators=(",", ":"))
+    )
+
+
 def test_errors_of_default_are_raised(app):
     class Fault(Exception):
         pass
@@ -312,6 +328,43 @@ def test_errors_of_default_are_raised(app):
 
     with pytest.raises(Fault):
         app.json.dumps([1, object()], default=default)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [{1: 2}, {"b": {None: [iter("cd")]}, "a": 1}, "\ud800", Colour.RED, DEEP, {"\udc00": 1}],
+    ids=str,
+)
+@pytest.mark.parametrize("compact", [True, False])
+def test_default_is_called_once_for_each_value(app, rest, compact):
+    """Also where Python writes something after that."""
+    layout = {"separators": (",", ":")} if compact else {}
+
+    def write(dumps, **options):
+        given = []
+        value = {"a": iter("xy"), "b": copy.deepcopy(rest), "c": [iter("z")]}
+
+        def default(value):
+            given.append(value)
+            return list(value)
+
+        return dumps(value, default=default, **layout, **options), len(given)
+
+    assert write(app.json.dumps) == write(json.dumps, sort_keys=True)
+
+
+def test_errors_after_default_was_called(app):
+    circular = {1: iter("a")}
+    circular[2] = circular
+
+    for value, error in (({1: 1, "a": 2}, TypeError), (circular, ValueError)):
+        with pytest.raises(error) as expected:
+            json.dumps([iter("a"), value], default=list, sort_keys=True)
+
+        with pytest.raises(error) as caught:
+            app.json.dumps([iter("a"), value], default=list)
+
+        assert str(caught.value) == str(expected.value)
 
 
 def test_default_may_return_what_it_must_write_again(app):

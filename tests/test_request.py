@@ -141,6 +141,26 @@ def test_json_that_cannot_be_read(app, debug):
     assert isinstance(caught.value.__cause__, BadRequest) is not debug
 
 
+def test_json_that_is_nested_too_deeply(app):
+    body = b"[" * 100_000
+    context = app.test_request_context(method="POST", data=body, content_type="application/json")
+
+    with context:
+        assert request.get_json(silent=True) is None
+
+        with pytest.raises(BadRequest):
+            _ = request.json
+
+        app.debug = True
+
+        with pytest.raises(BadRequest, match="recursion depth"):
+            request.get_json(cache=False)
+
+    # Who asks the parser itself has the parser's error.
+    with pytest.raises(RecursionError):
+        app.json.loads(body)
+
+
 def test_json_of_another_media_type(app, client):
     @app.post("/")
     def index():

@@ -576,6 +576,54 @@ def test_a_worker_that_is_ended_as_it_starts_is_replaced(live_server):
     assert server.stop() == 0
 
 
+DYING = """
+
+@app.get("/dies/<how>")
+def dies(how):
+    if how == "abort":
+        os.abort()
+    os._exit(3)
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "abort"])
+def test_workers_that_requests_kill_are_replaced(live_server, how):
+    """Also where the request is among the first of its worker."""
+    server = live_server(APP + DYING, "--workers", "2")
+
+    for number in range(1, 5):
+        with pytest.raises(ConnectionError):
+            server.get(f"/dies/{how}")
+
+        server.wait_for("; starting another.", number)
+
+    assert until(lambda: len({server.get("/process").text for _ in range(20)}) == 2)
+    assert server.stop() == 0
+    assert "failed to start" not in server.log
+
+
+FAILING = """
+
+def fail(*args):
+    raise RuntimeError("no server here")
+
+
+bustapi.server._serve_here = fail
+"""
+
+
+def test_workers_that_cannot_serve_end_the_server(tmp_path):
+    (tmp_path / "served.py").write_text(APP + "\nimport bustapi.server\n" + FAILING)
+    command = bustapi_command("--workers", "2")
+    environment = {**os.environ, "PYTHONPATH": PACKAGE}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("Error: a worker failed to start.\n")
+    assert "RuntimeError: no server here" in ended.stderr
+
+
 WATCHED_FORKS = """
 
 def before_fork():

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
 
 import itsdangerous
 import pytest
-from itsdangerous import URLSafeTimedSerializer
+from itsdangerous import BadPayload, URLSafeTimedSerializer
 from markupsafe import Markup
 
 import bustapi
@@ -136,6 +137,26 @@ def test_a_forged_cookie_gives_an_empty_session(shop, cookie):
     with shop.test_request_context(headers={"Cookie": f"session={cookie}"}):
         assert dict(session) == {}
         assert not session.modified
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_what_was_signed_is_read_as_text(shop, encoding):
+    """Python's parser takes bytes in other encodings; a cookie is UTF-8, whoever reads it."""
+
+    class Encoded:
+        def dumps(self, value):
+            return json.dumps(value).encode(encoding)
+
+        loads = staticmethod(json.loads)
+
+    signer = SecureCookieSessionInterface()
+    signer.serializer = Encoded()
+    client = shop.test_client()
+    client.set_cookie("session", signer.get_signing_serializer(shop).dumps({"a": 1}).decode())
+
+    # Flask does not take it for a forged one: who signed it has the key.
+    with pytest.raises(BadPayload):
+        client.get("/")
 
 
 def test_an_old_cookie_gives_an_empty_session(shop, monkeypatch):

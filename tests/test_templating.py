@@ -37,6 +37,53 @@ def test_rendering_a_file(shop, folder):
         assert bustapi.render_template("a.html", name="<b>") == "&lt;b&gt; /x"
 
 
+def compiled(app, monkeypatch):
+    """The names of the templates that the app compiles from now on."""
+    names = []
+    compile_template = app.jinja_env.compile
+
+    def compile_and_note(source, name=None, *args, **kwargs):
+        names.append(name)
+        return compile_template(source, name, *args, **kwargs)
+
+    monkeypatch.setattr(app.jinja_env, "compile", compile_and_note)
+    return names
+
+
+def test_a_template_is_compiled_once_in_a_process(shop, folder, monkeypatch):
+    (folder / "a.html").write_text("{{ name }}")
+    names = compiled(shop, monkeypatch)
+
+    with shop.app_context():
+        assert [bustapi.render_template("a.html", name=name) for name in "bc"] == ["b", "c"]
+
+    assert names == ["a.html"]
+    # As in Flask: what lasts longer is the application's to choose.
+    assert shop.jinja_env.bytecode_cache is None
+
+
+def test_bytecode_is_kept_where_the_app_says(folder, tmp_path, monkeypatch):
+    kept = tmp_path / "bytecode"
+    kept.mkdir()
+
+    def render_in_a_new_app():
+        app = bustapi.Flask("shop", root_path=str(folder.parent))
+        app.jinja_options = {"bytecode_cache": jinja2.FileSystemBytecodeCache(str(kept))}
+        names = compiled(app, monkeypatch)
+
+        with app.app_context():
+            return bustapi.render_template("a.html", name="<b>"), names
+
+    (folder / "a.html").write_text("{{ name }}")
+    assert render_in_a_new_app() == ("&lt;b&gt;", ["a.html"])
+    assert render_in_a_new_app() == ("&lt;b&gt;", [])
+    (folder / "a.html").write_text("{{ name }}!")
+    assert render_in_a_new_app() == ("&lt;b&gt;!", ["a.html"])
+    (file,) = kept.iterdir()
+    file.write_bytes(b"of another version")
+    assert render_in_a_new_app() == ("&lt;b&gt;!", ["a.html"])
+
+
 def test_html_is_escaped_by_file_name(shop, folder):
     for name in ("a.html", "a.htm", "a.xml", "a.xhtml", "a.svg", "a.txt"):
         (folder / name).write_text("{{ v }}")

@@ -149,7 +149,7 @@ impl CookieSessions {
                 let max_age = settings.lifetime / MICROSECONDS;
                 let now = microseconds_now() / MICROSECONDS;
                 // What is refused may be one that Python is more lenient with.
-                match session::read(py, &settings.signer, &cookie, max_age, now)? {
+                match session::read(py, &settings.signer, &cookie, max_age, now) {
                     Some(contents) => Some(contents),
                     None => return Ok(None),
                 }

@@ -1,8 +1,11 @@
 //! JSON as Flask's default provider writes it, for values made of plain Python types.
 //!
 //! That is `json.dumps` with sorted keys and ASCII escapes. What is not written here is the
-//! provider's matter: it calls `json.dumps` for the whole value, and so has Python's errors.
+//! provider's matter: it calls `json.dumps` for the whole value, and so has Python's errors. Once
+//! `default` has been called it is too late for that, as what it was given may be used up (an
+//! iterator, say): then `json.dumps` writes the one value within that is not plain.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
@@ -123,6 +126,9 @@ struct Writer<'a, 'py> {
     default: Option<&'a Bound<'py, PyAny>>,
     /// The items of the dicts that are being written, those of the innermost last.
     entries: Vec<Entry<'py>>,
+    /// Whether `default` was called: it may have used up what it was given, so that the whole
+    /// value cannot be written once more.
+    called_default: bool,
 }
 
 /// An item of a dict.
@@ -159,10 +165,37 @@ impl<'a, 'py> Writer<'a, 'py> {
             separators,
             default,
             entries: Vec::new(),
+            called_default: false,
         }
     }
 
     fn write(&mut self, value: &Bound<'py, PyAny>, depth: u32) -> Written {
+        match self.write_natively(value, depth) {
+            Err(Stop::NotPlain) if self.called_default => self.write_by_python(value),
+            written => written,
+        }
+    }
+
+    /// Writes a value of which nothing was written, nor `default` called for a part of it.
+    fn write_by_python(&mut self, value: &Bound<'py, PyAny>) -> Written {
+        let py = value.py();
+        let dumps = || -> PyResult<Bound<'py, PyString>> {
+            let keywords = PyDict::new(py);
+            let Separators { item, key } = self.separators;
+            keywords.set_item(intern!(py, "separators"), (item, key))?;
+            keywords.set_item(intern!(py, "sort_keys"), true)?;
+            keywords.set_item(intern!(py, "default"), self.default)?;
+            let json = py.import(intern!(py, "json"))?;
+            let text = json.call_method(intern!(py, "dumps"), (value,), Some(&keywords))?;
+            Ok(text.cast_into::<PyString>()?)
+        };
+        let text = dumps().map_err(Stop::Raised)?;
+        self.out.extend_from_slice(text_of(&text)?.as_bytes());
+        Ok(())
+    }
+
+    /// Stops at what is not plain before anything of it is written.
+    fn write_natively(&mut self, value: &Bound<'py, PyAny>, depth: u32) -> Written {
         if depth > MAX_DEPTH {
             return Err(Stop::NotPlain);
         }
@@ -213,6 +246,7 @@ impl<'a, 'py> Writer<'a, 'py> {
         if is_plain {
             return Err(Stop::NotPlain);
         }
+        self.called_default = true;
         let value = default.call1((value,)).map_err(Stop::Raised)?;
         self.write(&value, depth + 1)
     }
@@ -233,13 +267,21 @@ impl<'a, 'py> Writer<'a, 'py> {
         Ok(())
     }
 
-    fn write_dict(&mut self, dict: &Bound<'py, PyDict>, depth: u32) -> Written {
-        let first = self.entries.len();
+    fn read_entries(&mut self, dict: &Bound<'py, PyDict>) -> Written {
         for (key, value) in dict.iter() {
             let key = key
                 .cast_into_exact::<PyString>()
                 .map_err(|_| Stop::NotPlain)?;
             self.entries.push(Entry::new(key, value)?);
+        }
+        Ok(())
+    }
+
+    fn write_dict(&mut self, dict: &Bound<'py, PyDict>, depth: u32) -> Written {
+        let first = self.entries.len();
+        if let Err(stop) = self.read_entries(dict) {
+            self.entries.truncate(first);
+            return Err(stop);
         }
         // Python compares by code point, which is the order of UTF-8 bytes.
         let sorted = &mut self.entries[first..];

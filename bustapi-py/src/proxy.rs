@@ -3,10 +3,9 @@
 //! # Theory of operation
 //!
 //! A proxy is Werkzeug's `LocalProxy` in every respect; the class made here derives from it
-//! and answers the usual accesses (attributes, items, membership) without running Python:
-//! 26 ns in place of 650. Whatever else is done with a proxy, and its own names (such as
-//! `__class__`), is left to `LocalProxy`, whose
-//! fields are filled as its constructor does.
+//! and answers the usual accesses (attributes, items, membership, iteration) without running
+//! Python: 26 ns in place of 650. Whatever else is done with a proxy, and its own names (such as
+//! `__class__`), is left to `LocalProxy`, whose fields are filled as its constructor does.
 #![expect(
     unsafe_code,
     reason = "only the C API can derive a native class from a Python one with slots of its own"
@@ -101,6 +100,7 @@ impl ProxyClass {
                 slot(ffi::Py_mp_subscript, subscript as *mut _),
                 slot(ffi::Py_mp_ass_subscript, ass_subscript as *mut _),
                 slot(ffi::Py_sq_contains, contains as *mut _),
+                slot(ffi::Py_tp_iter, iter as *mut _),
                 slot(0, ptr::null_mut()),
             ];
             let too_large = |_| PyTypeError::new_err("LocalProxy is too large to derive from");
@@ -119,6 +119,14 @@ impl ProxyClass {
                 let class = ffi::PyType_FromSpecWithBases(&raw mut spec, base.as_ptr());
                 Bound::from_owned_ptr_or_err(py, class)?.cast_into::<PyType>()?
             };
+            // Every class gets these of its own, where they would hide those of the proxy or of
+            // what it stands for. The name also is in the messages of Python's own errors.
+            class.setattr("__name__", base.name()?)?;
+            class.setattr("__qualname__", base.qualname()?)?;
+            let inherited = base.getattr("__dict__")?;
+            for name in ["__module__", "__doc__"] {
+                class.setattr(name, inherited.get_item(name)?)?;
+            }
             Ok(Self {
                 class: class.unbind(),
                 offset: isize::try_from(base_size)
@@ -305,6 +313,22 @@ unsafe extern "C" fn ass_subscript(
                 ffi::PyObject_SetItem(current, key, value)
             }
         })
+    }
+}
+
+unsafe extern "C" fn iter(proxy: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: as for `getattro`. Python must not take the proxy for a sequence because it has
+    // items: where nothing is current it is not iterable, as is a proxy of Werkzeug's.
+    unsafe {
+        let py = Python::assume_attached();
+        let Some(target) = CLASS.get(py).and_then(|class| target(proxy, class)) else {
+            return ptr::null_mut();
+        };
+        let Ok(current) = target.current(py) else {
+            PyTypeError::new_err("'LocalProxy' object is not iterable").restore(py);
+            return ptr::null_mut();
+        };
+        ffi::PyObject_GetIter(current.as_ptr())
     }
 }
 

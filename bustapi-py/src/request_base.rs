@@ -8,17 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bustapi_http::headers::{latin1, parse_options};
 use bustapi_http::media_type;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyEllipsis, PyTuple};
 
+use crate::context::allocate;
 use crate::form;
 use crate::headers::HeadersBase;
 use crate::json_load::load_json;
 use crate::request::RawRequest;
-use crate::request_class::{Steps, current_config, steps_of, werkzeug_method};
+use crate::request_class::{Steps, attributes, current_config, steps_of, werkzeug_method};
 use crate::response_class::reads_by_default;
 
 /// What a request of the native server is made from.
@@ -182,6 +183,17 @@ pub(crate) fn received<'py>(
     }
 }
 
+/// A `ValueError` in place of a `RecursionError`: nesting that no parser can follow is the
+/// client's mistake like any other. (Flask lets it become a 500.)
+fn as_value_error(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyRecursionError>(py) {
+        return error;
+    }
+    let replaced = PyValueError::new_err(error.value(py).to_string());
+    replaced.set_cause(py, Some(error));
+    replaced
+}
+
 #[pymethods]
 impl RequestBase {
     #[new]
@@ -230,7 +242,8 @@ impl RequestBase {
     ///
     /// # Errors
     ///
-    /// `UnsupportedMediaType` for another media type, `BadRequest` for what is not JSON.
+    /// `UnsupportedMediaType` for another media type, `BadRequest` for what is not JSON or is
+    /// nested too deeply.
     #[pyo3(signature = (force=false, silent=false, cache=true))]
     fn get_json<'py>(
         slf: &Bound<'py, Self>,
@@ -267,7 +280,7 @@ impl RequestBase {
         } else {
             json.call_method1(intern!(py, "loads"), (data,))
         };
-        let (value, kept) = match loaded {
+        let (value, kept) = match loaded.map_err(|error| as_value_error(py, error)) {
             Ok(value) => {
                 let kept = (value.clone(), value.clone());
                 (value, kept)
@@ -309,6 +322,21 @@ impl RequestBase {
         let py = slf.py();
         werkzeug_method(py, intern!(py, "close"))?.call1((slf,))?;
         Ok(())
+    }
+
+    /// A shallow copy, as any object has that keeps its state in its `__dict__`.
+    fn __copy__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let copy = allocate(&slf.get_type())?;
+        attributes(&copy)?.update(attributes(slf)?.as_mapping())?;
+        if let Ok(base) = copy.cast::<Self>() {
+            if let Some(raw) = slf.get().raw(py) {
+                base.get().set_raw(raw);
+            }
+            let has_files = &slf.get().has_files;
+            base.get().has_files.store(has_files.load(Relaxed), Relaxed);
+        }
+        Ok(copy)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -14,28 +14,21 @@ const TAG: &[u8] = b"{\" ";
 
 /// What a cookie holds; `None` if it was not signed in the last `max_age` seconds before `now`
 /// (seconds since 1970), or is not plain.
-///
-/// # Errors
-///
-/// `ValueError` where what was signed is not JSON.
 pub(crate) fn read<'py>(
     py: Python<'py>,
     signer: &TimestampSigner,
     cookie: &str,
     max_age: u64,
     now: u64,
-) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let Ok(payload) = signer.unsign(cookie, max_age, now) else {
-        return Ok(None);
-    };
+) -> Option<Bound<'py, PyDict>> {
+    let payload = signer.unsign(cookie, max_age, now).ok()?;
     if payload.windows(TAG.len()).any(|window| window == TAG) {
-        return Ok(None);
+        return None;
     }
-    let value = match json_load::parse(py, &payload) {
-        Some(value) => value,
-        None => json_load::load_json(PyBytes::new(py, &payload).as_any())?,
-    };
-    Ok(value.cast_into_exact::<PyDict>().ok())
+    // What only Python reads, or refuses, is not plain.
+    json_load::parse(py, &payload)?
+        .cast_into_exact::<PyDict>()
+        .ok()
 }
 
 /// The cookie of a session, signed at `now`; `None` for values that are not plain.
@@ -99,7 +92,7 @@ impl SessionSigner {
         cookie: &str,
         max_age: u64,
         now: u64,
-    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+    ) -> Option<Bound<'py, PyDict>> {
         read(py, &self.signer, cookie, max_age, now)
     }
 

@@ -264,6 +264,8 @@ class RequestBase(_WerkzeugRequest):
     def _raw(self) -> RawRequest | None:
         """The native request; ``None`` if this one was made from an environ."""
 
+    def __copy__(self) -> Self: ...
+
 @final
 class RequestAttribute:
     """An attribute of requests, found by its name, that is converted when it is first read."""

@@ -110,6 +110,7 @@ _note(RequestContext, _CONTEXT_STEPS)
 _note(AppContext, ("push", "pop"))
 _note(SecureCookieSessionInterface, _INTERFACE_STEPS)
 _note(SecureCookieSession, _SESSION_STEPS)
+_note(Response, ("set_cookie", "vary"))
 
 
 def _has_own(obj: object, defaults_of: type, *names: str) -> bool:
@@ -188,15 +189,19 @@ class Description:
         #: Looked at for each request: what is set on the provider later changes what it writes.
         self.json_attributes: dict[str, t.Any] = getattr(json, "__dict__", {})
         self.status_names = HTTP_STATUS_CODES
-        self.lazy_session = type(interface) is SecureCookieSessionInterface
+        #: Nothing is to be seen of a session that is neither brought nor asked for.
+        self.lazy_session = (
+            type(interface) is SecureCookieSessionInterface
+            and set(vars(interface)) <= {"_signer"}
+            and not _replaces(SecureCookieSessionInterface, SecureCookieSessionInterface)
+            and not _replaces(SecureCookieSession, SecureCookieSession)
+        )
 
         #: The server opens and saves sessions itself.
         self.cookie_sessions = (
             isinstance(interface, SecureCookieSessionInterface)
             and self.lazy_session
-            and set(vars(interface)) <= {"_signer"}
-            and not _replaces(SecureCookieSessionInterface, SecureCookieSessionInterface)
-            and not _replaces(SecureCookieSession, SecureCookieSession)
+            and not _replaces(response_class, Response)
             and not own("secret_key", "permanent_session_lifetime")
             and _has_default_format(interface, app)
         )

@@ -40,12 +40,16 @@ DEFAULT_THREADS = 100
 #: CPython's own 5 ms are what every quick request would wait beside one view that computes.
 _SWITCH_INTERVAL = 0.001
 _DEFAULT_SWITCH_INTERVAL = sys.getswitchinterval()
-#: A worker that ends this soon (in seconds) after it was started cannot serve at all.
+#: A worker whose server ends with an error this soon (in seconds) after it was started cannot
+#: serve at all.
 _STARTUP_TIME = 1.0
+#: What such a worker ends with; hardly what else ends a process with (`EX_SOFTWARE`).
+_FAILED = 70
+#: Seconds before a worker that died so soon is replaced, so that one that a request killed is
+#: missed for no longer, and one that always dies keeps no processor busy.
+_PAUSE = 0.1
 #: Signals that ask the server to stop.
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
-#: Signals that others send; the remaining ones tell of a fault in the worker.
-_KILLED = {signal.SIGKILL, *_STOPPING}
 
 
 def serve(
@@ -212,7 +216,7 @@ class _Supervisor:
 
     def _work(self, index: int) -> t.NoReturn:
         """Be a worker, to the end of this process."""
-        status = 1
+        status = _FAILED
 
         try:
             # Until the server has its own handlers, a signal simply ends the worker.
@@ -244,18 +248,20 @@ class _Supervisor:
                 continue
 
             index, started = worker
+            at_once = time.monotonic() - started < _STARTUP_TIME
 
-            # Killed by somebody else, it could serve.
-            killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) in _KILLED
-
-            if status != 0 and not killed and time.monotonic() - started < _STARTUP_TIME:
+            # Anything else, such as a crash, may be the doing of a request, even of its first.
+            if at_once and os.WIFEXITED(status) and os.WEXITSTATUS(status) == _FAILED:
                 failed = True
                 self._stop(signal.SIGTERM, None)
-            else:
-                _logger.error(
-                    "Worker %d ended with status %d; starting another.", process_id, status
-                )
-                self._start(index)
+                continue
+
+            _logger.error("Worker %d ended with status %d; starting another.", process_id, status)
+
+            if at_once:
+                time.sleep(_PAUSE)
+
+            self._start(index)
 
         return failed
 

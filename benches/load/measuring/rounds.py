@@ -211,11 +211,6 @@ def _visit_server(
     """Take workloads off a list and measure each on a started server."""
     started = replace(empty, start_ms=server.start_seconds * 1000, idle_mb=memory_mb(server.pid))
 
-    try:
-        cached = not peer.is_limit and is_cached(server.port)
-    except (OSError, http.client.HTTPException) as error:
-        raise ServerFailed(f"{type(error).__name__}: {error}") from error
-
     while waiting:
         name = waiting[0].name
         sample = replace(started, workload=name, sent=name)
@@ -227,6 +222,12 @@ def _visit_server(
             sample = replace(sample, invalid=str(error))
 
         server.assert_running()
+
+        # Not before: a cache may fill only after so many requests, or when the server is busy.
+        try:
+            cached = not peer.is_limit and is_cached(server.port)
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerFailed(f"{type(error).__name__}: {error}") from error
 
         if cached:
             sample = replace(sample, invalid="answers come from a cache")

@@ -111,7 +111,10 @@ def _encode(obj: t.Any, kwargs: dict[str, t.Any]) -> str:
     :param kwargs: arguments of :func:`json.dumps`, of which `default`, `ensure_ascii` and
         `sort_keys` are among.
     """
-    if kwargs["ensure_ascii"] is True and kwargs["sort_keys"] is True:
+    default = kwargs["default"]
+
+    # Without a `default`, the encoder's own is asked.
+    if default is not None and kwargs["ensure_ascii"] is True and kwargs["sort_keys"] is True:
         separators = kwargs.get("separators")
 
         # No option but those four.
@@ -121,7 +124,7 @@ def _encode(obj: t.Any, kwargs: dict[str, t.Any]) -> str:
             native = len(kwargs) == 4 and separators == (",", ":")
 
         if native:
-            text = dump_json(obj, kwargs["default"], separators is None)
+            text = dump_json(obj, default, separators is None)
 
             if text is not None:
                 return text

@@ -303,6 +303,33 @@ def session_interface_overrides(fw):
     return _views(fw, app)
 
 
+@case(get("/untouched"), get("/set/x/1"), get("/untouched"), get("/clear"))
+def session_interface_replaced_on_the_instance(fw):
+    app = fw.app()
+    # All applications have the same one by default.
+    app.session_interface = interface = type(app.session_interface)()
+    save = interface.save_session
+
+    def save_session(app, session, response):
+        response.headers["X-Saved"] = repr(dict(session))
+        save(app, session, response)
+
+    interface.save_session = save_session
+    return _views(fw, app)
+
+
+@case(get("/set/x/1"), get("/get"), get("/permanent"), get("/untouched"), get("/clear"))
+def session_cookie_set_by_a_response_class(fw):
+    class Response(fw.Response):
+        def set_cookie(self, key, *args, **kwargs):
+            self.headers.add("X-Cookie", key)
+            super().set_cookie(key, *args, **kwargs)
+
+    app = fw.app()
+    app.response_class = Response
+    return _views(fw, app)
+
+
 @case(get("/hook"), get("/get"), get("/after"), get("/get"), get("/teardown"), get("/get"))
 def session_in_hooks(fw):
     app = _views(fw, fw.app())
