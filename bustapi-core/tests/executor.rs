@@ -378,7 +378,10 @@ fn threads_that_are_too_many_end_and_the_pool_goes_on() {
         let all = Arc::new(Barrier::new(9));
         for _ in 0..8 {
             let all = Arc::clone(&all);
-            executor.submit(&habit, Place::Pool, Box::new(move || drop(all.wait())));
+            let job = Box::new(move || {
+                all.wait();
+            });
+            executor.submit(&habit, Place::Pool, job);
         }
         all.wait();
         wait_for("the threads' end", || {
