@@ -210,27 +210,30 @@ impl<W: Work> Pool<W> {
 
     /// Waits until this thread is to enter; `false` where it is to end, which is then noted.
     fn wait_for_call(&self) -> bool {
-        let mut began = None;
         let mut state = lock(&self.state);
         loop {
             if state.entering == Entering::Called {
                 state.entering = Entering::UnderWay;
                 return true;
             }
-            let began = *began.get_or_insert_with(Instant::now);
-            let idle_time = state.idle_time;
-            if state.closed || began.elapsed() >= idle_time {
+            let this = thread::current();
+            let id = this.id();
+            if !state.closed {
+                let idle_time = state.idle_time;
+                state.idle.push(this);
+                drop(state);
+                thread::park_timeout(idle_time);
+                state = lock(&self.state);
+            }
+            // Whoever is called is in the list no more. One that has woken for no reason ends as
+            // well: another is made where it is missed.
+            let known = state.idle.len();
+            state.idle.retain(|thread| thread.id() != id);
+            let is_uncalled = state.closed || state.idle.len() < known;
+            if is_uncalled && state.entering != Entering::Called {
                 state.threads -= 1;
                 return false;
             }
-            let this = thread::current();
-            let id = this.id();
-            state.idle.push(this);
-            drop(state);
-            thread::park_timeout(idle_time);
-            state = lock(&self.state);
-            // Nobody has called it: the time is over, or it woke for no reason.
-            state.idle.retain(|thread| thread.id() != id);
         }
     }
 
