@@ -702,6 +702,48 @@ def test_a_changed_file_restarts_the_server(live_server, tmp_path):
 # --- other ways in
 
 
+def test_the_access_log(live_server):
+    server = live_server(APP, "--access-log")
+    assert server.get("/?a=b", ("User-Agent", "me")).status == 200
+    assert server.wait_for('"GET /?a=b HTTP/1.1" 200 5 "-" "me"').startswith("127.0.0.1 - - [")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "logged"),
+    [
+        ([], False),
+        (["--debug", "--no-reload"], True),
+        (["--debug", "--no-reload", "--no-access-log"], False),
+    ],
+)
+def test_the_access_log_is_on_in_debug_mode_only(live_server, arguments, logged):
+    server = live_server(APP, *arguments)
+    assert server.get("/").status == 200
+    assert server.stop() == 0
+    assert ('"GET / HTTP/1.1" 200' in server.log) == logged
+
+
+def test_an_access_log_that_nobody_reads_harms_no_request(live_server):
+    leave = """
+
+@app.get("/unread")
+def unread():
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.dup2(writing, 2)
+    return "unread"
+"""
+    server = live_server(APP + leave, "--access-log")
+    assert server.get("/unread").text == "unread"
+
+    with contextlib.closing(server.connect()) as connection:
+        for _ in range(3):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: live.test\r\n\r\n")
+            assert read_answer(connection).text == "index"
+
+    assert server.stop() == 0
+
+
 def test_app_run(live_server):
     source = APP + "\nif __name__ == '__main__':\n    app.run(port=0)\n"
     server = live_server(source, command=[sys.executable, "served.py"])
