@@ -1,8 +1,19 @@
 # Every habit is one target. Rust, Python (3.10 to 3.13, with venv) and make are assumed;
 # everything else is fetched into .venv and target.
 #
-#   make run      build, and serve examples/notes.py
-#   make test     build, and run every check and test; what CI runs
+#   make run        build, and serve examples/notes.py (HOST=127.0.0.1 PORT=5000)
+#   make setup      build the extension into .venv, and install the tools
+#   make test       build, and run every check and test; what CI runs
+#   make test-fast  the tests that take milliseconds
+#   make fmt lint types deps docs
+#                   one check each; `make fmt` rewrites
+#   make conformance differential
+#                   Flask's suite and extensions' on bustapi; routing against Werkzeug's
+#   make bench bench-routing bench-server bench-peers load instructions
+#                   measurements
+#   make fuzz       random input for the parsers
+#   make wheel      an installable wheel, in dist
+#   make clean      forget everything built, and the interpreter
 #
 # PYTHON=python3.12 make ... chooses the interpreter, once: `make clean` forgets it.
 
@@ -27,7 +38,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
         ci msrv wheel clean help
 
 help:
-	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+	@sed -n '/^$$/q;s/^# \{0,1\}//p' Makefile
 
 # ------------------------------------------------------------------ environment
 # A stamp file stands for each step, so that a second `make run` starts at once.

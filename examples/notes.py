@@ -61,6 +61,8 @@ create index if not exists note_by_user on note (user_id, changed);
 # Long enough for a page of prose; a form cannot fill the disk.
 MAX_BODY = 20_000
 MAX_TITLE = 200
+# SQLite's largest integer; sqlite3 raises for a larger one.
+MAX_ID = 2**63 - 1
 
 
 # ---------------------------------------------------------------- database
@@ -94,11 +96,13 @@ def find_notes(search: str = "") -> list[sqlite3.Row]:
 
 def get_note(note_id: int) -> sqlite3.Row:
     """The user's note, or a 404: other people's notes do not exist."""
-    note = (
-        database()
-        .execute("select * from note where id = ? and user_id = ?", (note_id, g.user["id"]))
-        .fetchone()
-    )
+    note = None
+    if note_id <= MAX_ID:
+        note = (
+            database()
+            .execute("select * from note where id = ? and user_id = ?", (note_id, g.user["id"]))
+            .fetchone()
+        )
     if note is None:
         abort(404, "There is no such note.")
     return cast("sqlite3.Row", note)
@@ -152,11 +156,18 @@ def load_user() -> None:
 @auth.before_app_request
 def check_form_token() -> None:
     """Refuses forms that were not made for this session."""
-    token = session.setdefault("token", secrets.token_urlsafe(24))
     if request.method != "POST" or request.blueprint == "api":
         return
-    if not hmac.compare_digest(token, request.form.get("token", "")):
+    token, given = session.get("token", ""), request.form.get("token", "")
+    # As bytes: of strings, it compares ASCII only.
+    if not token or not hmac.compare_digest(token.encode(), given.encode()):
         abort(400, "This form has expired. Go back, reload the page and try again.")
+
+
+@auth.app_context_processor
+def add_form_token() -> dict[str, Callable[[], str]]:
+    """`form_token()` in templates. Made for a form, so that only pages with one set a cookie."""
+    return {"form_token": lambda: session.setdefault("token", secrets.token_urlsafe(24))}
 
 
 def find_user(name: str, password: str) -> sqlite3.Row | None:

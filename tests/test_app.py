@@ -619,6 +619,17 @@ def test_what_only_werkzeug_serves_goes_there(app, natively, monkeypatch):
     assert calls == [{"ssl_context": "adhoc"}]
 
 
+def test_what_no_one_server_can_do_is_one_line(app, natively, capsys):
+    with pytest.raises(SystemExit) as ended:
+        development.serve_app("127.0.0.1", 0, app, ssl_context="adhoc", workers=2, access_log=True)
+
+    assert (ended.value.code, natively) == (1, [])
+    assert capsys.readouterr().err == (
+        "Error: access_log, workers cannot be had together with ssl_context, as Werkzeug's"
+        " development server does not know them.\n"
+    )
+
+
 def test_port_in_use_is_one_line(app, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.abc
 import os
 import socket
 import ssl
@@ -158,11 +159,37 @@ def test_locate_app(importable):
     assert message.startswith("While importing 'broken', an ImportError was raised:\n\nTraceback")
     assert "No module named 'no_such_module'" in message
     assert "app_discovery" not in message
+    assert "--flask-compat" not in message
 
     with pytest.raises(ZeroDivisionError) as failed:
         locate_app("failing", None)
 
     assert "failing.py" in application_traceback(failed.value)
+
+
+@pytest.mark.parametrize("line", ["from flask import Flask", "import flask.views"])
+def test_an_application_that_misses_flask_is_told_of_flask_compat(importable, monkeypatch, line):
+    class NoFlask(importlib.abc.MetaPathFinder):
+        """An environment in which bustapi is installed and Flask is not."""
+
+        def find_spec(self, name, path=None, target=None):
+            if name == "flask":
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "flask"]:
+        monkeypatch.delitem(sys.modules, name)
+
+    monkeypatch.setattr(sys, "meta_path", [NoFlask(), *sys.meta_path])
+    importable(shop=line)
+
+    with pytest.raises(NoAppException) as caught:
+        locate_app("shop", None)
+
+    message = caught.value.format_message()
+    assert "While importing 'shop', an ImportError was raised:\n\nTraceback" in message
+    assert message.endswith(
+        "\n\nFlask is not installed: use '--flask-compat', or import from 'bustapi'."
+    )
 
 
 def test_script_info(importable, monkeypatch):

@@ -230,12 +230,17 @@ def test_notes_pages(notes: str) -> None:
 
     expired = ada.send_fields("/notes/1/delete", token="guessed")
     assert (expired.status, "expired" in expired.text) == (400, True)
+    assert ada.send_fields("/notes/1/delete", token="gué").status == 400
+    assert ada.open(f"/notes/{2**63}").status == 404, "larger than SQLite's numbers"
     token = re.search(r'name="token" value="([^"]+)"', ada.open("/").text)
     assert token is not None
     assert "No notes yet." in ada.send_fields("/notes/1/delete", token=token[1]).text
 
     style = ada.open("/static/notes.css")
     assert (style.status, style.headers.get_content_type()) == (200, "text/css")
+    stranger = Browser(notes)
+    assert stranger.send_fields("/account/login", token="", name="ada").status == 400
+    assert stranger.open("/static/notes.css").headers["Set-Cookie"] is None
 
 
 def test_notes_login(notes: str) -> None:
@@ -275,7 +280,8 @@ def test_notes_api(notes: str) -> None:
     assert program.send_json("POST", "/api/notes", {"body": "x"}, user).status == 422
     assert program.send_json("POST", "/api/notes", ["x"], user).status == 400
     broken = program.open("/api/notes", b"{", {"Content-Type": "application/json"}, method="POST")
-    assert broken.status == 401, "a session without a user"
+    assert broken.status == 401, "no name and password"
+    assert broken.headers["Set-Cookie"] is None, "programs need no session"
     removed = program.send_json("DELETE", "/api/notes/1", user=user)
     assert (removed.status, removed.text) == (204, "")
     missing = program.send_json("GET", "/api/notes/1", user=user)

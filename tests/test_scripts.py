@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -129,3 +131,17 @@ def test_docs_checker_runs_blocks(
     page = tmp_path / "page.md"
     blocks, _ = check_docs.split_page(PAGE.replace("\n2\n", f"\n{shown}\n"))
     assert len(list(check_docs.check_blocks(page, blocks))) == problems
+
+
+def test_make_help_and_the_readme_name_targets_that_exist():
+    folder = SCRIPTS.parent
+    makefile = (folder / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)", makefile, re.MULTILINE)
+    assert phony is not None
+    targets = set(phony[1].replace("\\\n", " ").split())
+    shown = subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True, check=True)
+    named = re.findall(r"^  make (\w[\w -]*?)(?:  |$)", shown.stdout, re.MULTILINE)
+    words = {word for line in named for word in line.split()}
+    assert {"run", "setup", "test", "conformance", "clean"} <= words <= targets
+    readme = (folder / "README.md").read_text()
+    assert set(re.findall(r"(?:`|\$ )make ([\w-]+)", readme)) <= targets

@@ -115,7 +115,7 @@ def leave_waiting_stream():
         try:
             # More than the client takes: its leaving is a reset.
             yield b"x" * 65536
-            say("waiting")
+            say("at the pipe")
             with open("pipe") as pipe:
                 pipe.read()
             yield b"y"
@@ -442,7 +442,8 @@ def test_a_client_that_leaves_while_the_next_piece_is_made(live_server, pipe):
 
     with contextlib.closing(server.connect()) as connection:
         connection.sendall(head("GET /leave/waiting-stream HTTP/1.1", "Host: a"))
-        server.wait_for("waiting")
+        # Not "waiting": the path has that word too, and teardown prints it earlier.
+        server.wait_for("at the pipe")
         assert connection.recv(10) == b"HTTP/1.1 2"
 
     # By then the reset has come as well.
@@ -700,6 +701,48 @@ def test_a_changed_file_restarts_the_server(live_server, tmp_path):
 
 
 # --- other ways in
+
+
+def test_the_access_log(live_server):
+    server = live_server(APP, "--access-log")
+    assert server.get("/?a=b", ("User-Agent", "me")).status == 200
+    assert server.wait_for('"GET /?a=b HTTP/1.1" 200 5 "-" "me"').startswith("127.0.0.1 - - [")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "logged"),
+    [
+        ([], False),
+        (["--debug", "--no-reload"], True),
+        (["--debug", "--no-reload", "--no-access-log"], False),
+    ],
+)
+def test_the_access_log_is_on_in_debug_mode_only(live_server, arguments, logged):
+    server = live_server(APP, *arguments)
+    assert server.get("/").status == 200
+    assert server.stop() == 0
+    assert ('"GET / HTTP/1.1" 200' in server.log) == logged
+
+
+def test_an_access_log_that_nobody_reads_harms_no_request(live_server):
+    leave = """
+
+@app.get("/unread")
+def unread():
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.dup2(writing, 2)
+    return "unread"
+"""
+    server = live_server(APP + leave, "--access-log")
+    assert server.get("/unread").text == "unread"
+
+    with contextlib.closing(server.connect()) as connection:
+        for _ in range(3):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: live.test\r\n\r\n")
+            assert read_answer(connection).text == "index"
+
+    assert server.stop() == 0
 
 
 def test_app_run(live_server):

@@ -79,13 +79,18 @@ const JOIN_TIME: Duration = Duration::from_secs(1);
 /// `signals`, until the process ends.
 ///
 /// `threads` is the number of pool threads at most, `stream_threads` that of threads that wait
-/// for pieces of streamed answers; time-outs are in seconds, zero for none.
+/// for pieces of streamed answers; time-outs are in seconds, zero for none. `access_log` writes a line
+/// per request to standard error.
 ///
 /// :return: whether all threads have ended. One that is still in a view must not meet the end
 ///     of the interpreter.
 /// :raises OSError: if the listener cannot be used.
 #[pyfunction]
-#[pyo3(signature = (app, listener, *, signals=true, threads=100, stream_threads=None, drain_timeout=30.0))]
+#[pyo3(signature = (app, listener, *, signals=true, threads=100, stream_threads=None, drain_timeout=30.0, access_log=false))]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "they are keyword arguments in Python"
+)]
 pub(crate) fn serve(
     py: Python<'_>,
     app: Py<PyAny>,
@@ -94,6 +99,7 @@ pub(crate) fn serve(
     threads: usize,
     stream_threads: Option<usize>,
     drain_timeout: f64,
+    access_log: bool,
 ) -> PyResult<bool> {
     let listener = listener
         .get()
@@ -107,6 +113,7 @@ pub(crate) fn serve(
         pool_threads: threads,
         stream_threads: stream_threads.unwrap_or(defaults.stream_threads),
         drain_timeout: Duration::try_from_secs_f64(drain_timeout).unwrap_or_default(),
+        access_log,
         ..defaults
     };
     let plan = py.import("bustapi.plan")?;

@@ -87,6 +87,7 @@ def serve(
     threads: int = 100,
     stream_threads: int | None = None,
     drain_timeout: float = 30.0,
+    access_log: bool = False,
 ) -> bool:
     """Serve `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
 
@@ -96,6 +97,7 @@ def serve(
         default.
     :param drain_timeout: seconds that open requests may go on after a stop was asked for; zero
         for as long as they take.
+    :param access_log: write a line per request to standard error.
     :return: whether all threads have ended; one may still be in a view.
     :raises OSError: the listener cannot be used.
     """

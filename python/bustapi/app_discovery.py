@@ -282,7 +282,7 @@ def locate_app(
         if _raised_inside_application(e):
             raise NoAppException(
                 f"While importing {module_name!r}, an ImportError was"
-                f" raised:\n\n{application_traceback(e)}"
+                f" raised:\n\n{application_traceback(e)}{_missing_flask_hint(e)}"
             ) from None
 
         if raise_if_not_found:
@@ -303,6 +303,14 @@ def _raised_inside_application(error: ImportError) -> bool:
         tb = tb.tb_next
 
     return False
+
+
+def _missing_flask_hint(error: ImportError) -> str:
+    """What to try if the application, or an extension of its, imports Flask and there is none."""
+    if error.name != "flask" or not isinstance(error, ModuleNotFoundError):
+        return ""
+
+    return "\n\nFlask is not installed: use '--flask-compat', or import from 'bustapi'."
 
 
 def split_import_path(import_path: str) -> tuple[str, str | None]:

@@ -223,6 +223,11 @@ def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
 @click.option("--workers", type=click.IntRange(1), help="The number of processes.  [default: 1]")
 @click.option("--threads", type=click.IntRange(1), help="Threads for views in each process.")
 @click.option(
+    "--access-log/--no-access-log",
+    default=None,
+    help="Write a line for each request. By default in debug mode only.",
+)
+@click.option(
     "--cert",
     type=CertParamType(),
     help="Specify a certificate file to use HTTPS.",
@@ -278,6 +283,7 @@ def run_command(
     exclude_patterns: list[str] | None,
     workers: int | None = None,
     threads: int | None = None,
+    access_log: bool | None = None,
     unix_socket: str | None = None,
 ) -> None:
     """Serve the application until stopped with CTRL+C.
@@ -297,7 +303,7 @@ def run_command(
 
     debug = get_debug_flag()
     show_server_banner(debug, info.app_import_path)
-    native = {"workers": workers, "threads": threads}
+    native = {"workers": workers, "threads": threads, "access_log": access_log}
     development.serve_app(
         f"unix://{unix_socket}" if unix_socket else host,
         port,

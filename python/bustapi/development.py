@@ -31,6 +31,8 @@ _werkzeug_run_simple = werkzeug.serving.run_simple
 WERKZEUG_OPTIONS = frozenset(
     {"ssl_context", "request_handler", "static_files", "passthrough_errors"}
 )
+#: Options that `run_simple` does not know.
+NATIVE_OPTIONS = frozenset({"workers", "threads", "stream_threads", "drain_timeout", "access_log"})
 # Why an address cannot be listened on; other errors of the system are not the user's.
 _ADDRESS_ERRORS = frozenset(
     {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.ENOENT, errno.ENOTDIR}
@@ -53,8 +55,9 @@ def serve_app(
     :param port: port to listen on; 0 lets the system choose.
     :param run_simple: the function that the caller knows as Werkzeug's; called if it is another.
     :param options: those of `werkzeug.serving.run_simple`, and natively ``workers``
-        (processes) and ``threads`` (of each, for views).
-    :raises SystemExit: with status 1 if the address cannot be listened on.
+        (processes), ``threads`` (of each, for views) and others of `bustapi.server.serve`.
+    :raises SystemExit: with status 1 if the address cannot be listened on, or there is no
+        server that has all `options`.
     """
     for current in (werkzeug.serving.run_simple, run_simple):
         if current is not _werkzeug_run_simple:
@@ -64,6 +67,13 @@ def serve_app(
     only_werkzeug = sorted(name for name in WERKZEUG_OPTIONS if options.get(name))
 
     if only_werkzeug:
+        if only_native := sorted(NATIVE_OPTIONS.intersection(options)):
+            _end(
+                f"{', '.join(only_native)} cannot be had together with"
+                f" {', '.join(only_werkzeug)}, as Werkzeug's development server does not know"
+                " them"
+            )
+
         warnings.warn(
             f"Werkzeug's development server is used, as only it supports"
             f" {', '.join(only_werkzeug)}. Do not use it in production.",

@@ -61,6 +61,7 @@ def serve(
     threads: int | None = None,
     reload: bool = False,
     debug: bool = False,
+    access_log: bool | None = None,
     unix_socket: str | None = None,
     extra_files: t.Iterable[str] | None = None,
     exclude_patterns: t.Iterable[str] | None = None,
@@ -75,7 +76,8 @@ def serve(
     :param workers: processes; each takes its share of the connections.
     :param threads: most threads of a process for views that take long.
     :param reload: start again when a source file changes; with one worker only.
-    :param debug: report in more detail.
+    :param debug: debug mode, which turns the access log on by default.
+    :param access_log: write a line per request to standard error; ``None`` leaves it to `debug`.
     :param unix_socket: path of a socket to listen on in place of host and port.
     :param extra_files: further files to watch with `reload`.
     :param exclude_patterns: files not to watch with `reload`.
@@ -88,7 +90,11 @@ def serve(
     if workers < 1 or (threads is not None and threads < 1):
         raise ValueError("The numbers of workers and threads must be positive.")
 
-    options = {"threads": DEFAULT_THREADS if threads is None else threads, **limits}
+    options = {
+        "threads": DEFAULT_THREADS if threads is None else threads,
+        "access_log": debug if access_log is None else access_log,
+        **limits,
+    }
 
     if reload:
         if not is_running_from_reloader():
