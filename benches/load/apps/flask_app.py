@@ -7,12 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import inputs
-from flask import Flask, g, jsonify, render_template, request, session
+from flask import Flask, Response, g, jsonify, render_template, request, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from flask import Response
 
 app = Flask(__name__, static_folder=inputs.STATIC, template_folder=inputs.TEMPLATES)
 
@@ -73,6 +71,11 @@ async def greet_later() -> dict[str, str]:
 def block() -> dict[str, bool]:
     time.sleep(inputs.SLEEP_SECONDS)
     return {"ok": True}
+
+
+@app.get("/stream")
+def stream() -> Response:
+    return Response(b"piece" for _ in range(5))
 
 
 @app.get("/tick")

@@ -1,4 +1,4 @@
-"""Clients of a soak: ordinary ones, ones that leave early, and slow ones.
+"""Clients of a soak: ordinary ones, ones that leave early, crowds, and slow ones.
 
 Each runs on a thread of its own until the deadline, with a seed of its own, and counts what it
 did in a `Tally`. An answer that is not what it must be is a failure; that a client which leaves
@@ -17,17 +17,20 @@ from typing import TYPE_CHECKING
 
 from .processes import HOST
 from .requests import ANSWER_TIME, failure
+from .workloads import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from .workloads import Workload
 
 #: Requests that an ordinary client sends on one connection before it takes another.
 REQUESTS_PER_CONNECTION = 50
 #: Bytes and seconds between them, of a slow client's request and of its reading.
 SLOW_BYTES, SLOW_PAUSE = 24, 0.01
 SLOW_READ, SLOW_READS = 65_536, 20
+#: Connections of a crowd, and seconds until the next.
+CROWD, CROWD_PAUSE = 300, 2.0
+#: An answer in pieces; only the application that Flask and BustAPI share has it.
+STREAM = Workload("stream", "/stream", b"piece" * 5)
 
 
 class Tally:
@@ -137,6 +140,23 @@ class LeavingClient(Client):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_on_for_no_time)
 
         self.tally.count(self.kind)
+
+
+class CrowdClient(Client):
+    """Comes in numbers at once, asks for a stream, and leaves without reading it."""
+
+    kind = "crowd"
+
+    def act(self, workload: Workload) -> None:
+        """Connect, send and leave, `CROWD` times; then let the others have a turn."""
+        request = raw_request(STREAM)
+
+        for _ in range(CROWD):
+            with self.connect() as connection:
+                connection.sendall(request)
+
+        self.tally.count(self.kind)
+        time.sleep(CROWD_PAUSE)
 
 
 class SlowClient(Client):

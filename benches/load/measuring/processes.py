@@ -84,6 +84,11 @@ def open_files(root: int) -> int:
     return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in processes(root))
 
 
+def threads(root: int) -> int:
+    """Threads of a process tree."""
+    return sum(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in processes(root))
+
+
 def machine_seconds() -> float:
     """Busy time of all processors so far, this machine's and what its host took from it."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
