@@ -45,6 +45,8 @@ pub(crate) struct Pool<W: Work> {
 struct State<W: Work> {
     jobs: VecDeque<Entry<W>>,
     entering: Entering,
+    /// Whether the thread made for the call never came.
+    is_unheard: bool,
     /// Threads that wait to be called.
     idle: Vec<Thread>,
     /// Threads that take jobs, or are about to.
@@ -57,12 +59,20 @@ struct State<W: Work> {
 }
 
 impl<W: Work> State<W> {
+    /// Notes the end of a thread that has taken no call: the next job calls once more.
+    fn end_unheard(&mut self) {
+        self.threads -= 1;
+        self.alive -= 1;
+        self.is_unheard = self.entering == Entering::Called;
+    }
+
     /// Takes the jobs that no thread is there for any more.
     fn give_up(&mut self) -> VecDeque<Entry<W>> {
         if self.threads > 0 {
             return VecDeque::new();
         }
         self.entering = Entering::Nobody;
+        self.is_unheard = false;
         std::mem::take(&mut self.jobs)
     }
 }
@@ -87,6 +97,7 @@ impl<W: Work> Pool<W> {
             state: Mutex::new(State {
                 jobs: VecDeque::new(),
                 entering: Entering::Nobody,
+                is_unheard: false,
                 idle: Vec::new(),
                 threads: 0,
                 alive: 0,
@@ -146,7 +157,9 @@ impl<W: Work> Pool<W> {
     /// Sees to it that a thread takes the next job, if there is one; `false` where one more
     /// thread was to do it and cannot be made.
     fn call(self: &Arc<Self>, mut state: MutexGuard<'_, State<W>>) -> bool {
-        if state.jobs.is_empty() || state.entering != Entering::Nobody {
+        let is_unheard = std::mem::take(&mut state.is_unheard);
+        let is_called = state.entering != Entering::Nobody && !is_unheard;
+        if state.jobs.is_empty() || is_called {
             return true;
         }
         state.entering = Entering::Called;
@@ -174,9 +187,7 @@ impl<W: Work> Pool<W> {
             .spawn(move || pool.live());
         if let Err(error) = &spawned {
             fault::log(&format!("cannot start a pool thread: {error}"));
-            let mut state = lock(&self.state);
-            state.threads -= 1;
-            state.alive -= 1;
+            lock(&self.state).end_unheard();
         }
         spawned.is_ok()
     }
@@ -193,9 +204,10 @@ impl<W: Work> Pool<W> {
         let lived = catch_unwind(AssertUnwindSafe(|| self.work.on_thread(&mut body)));
         let mut stranded = VecDeque::new();
         let mut state = lock(&self.state);
-        state.alive -= 1;
-        if !retired {
-            state.threads -= 1;
+        if retired {
+            state.alive -= 1;
+        } else {
+            state.end_unheard();
             stranded = state.give_up();
         }
         drop(state);
@@ -214,6 +226,7 @@ impl<W: Work> Pool<W> {
         loop {
             if state.entering == Entering::Called {
                 state.entering = Entering::UnderWay;
+                state.is_unheard = false;
                 return true;
             }
             let this = thread::current();

@@ -446,6 +446,38 @@ fn jobs_are_given_up_where_threads_cannot_work() {
 }
 
 #[test]
+fn a_thread_that_could_not_work_is_replaced_while_others_are_busy() {
+    collect_log();
+    let running = Running::start(3);
+    let habit = Arc::new(Habit::default());
+    let (done, was_done) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let began = done.clone();
+    let blocks = Box::new(move || {
+        began.send(0).unwrap();
+        released.recv_timeout(DEADLINE).unwrap();
+    });
+    running.executor.submit(&habit, Place::Pool, blocks);
+    assert_eq!(was_done.recv_timeout(DEADLINE), Ok(0));
+    running.work.broken.store(true, Ordering::SeqCst);
+    let submit = |number| {
+        let done = done.clone();
+        let job = Box::new(move || done.send(number).unwrap());
+        running.executor.submit(&habit, Place::Pool, job);
+    };
+    let before = logged("a pool thread could not work");
+    submit(1);
+    wait_for("the thread's end", || {
+        logged("a pool thread could not work") > before
+    });
+    running.work.broken.store(false, Ordering::SeqCst);
+    submit(2);
+    assert_eq!(was_done.recv_timeout(DEADLINE), Ok(1));
+    assert_eq!(was_done.recv_timeout(DEADLINE), Ok(2));
+    release.send(()).unwrap();
+}
+
+#[test]
 fn quick_calls_are_not_held_up_by_sleeping_ones() {
     let running = Running::start(40);
     let (quick, slow) = (Arc::new(Habit::default()), Arc::new(Habit::default()));
