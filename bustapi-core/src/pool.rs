@@ -229,21 +229,22 @@ impl<W: Work> Pool<W> {
                 state.is_unheard = false;
                 return true;
             }
+            if state.closed {
+                state.threads -= 1;
+                return false;
+            }
+            let idle_time = state.idle_time;
             let this = thread::current();
             let id = this.id();
-            if !state.closed {
-                let idle_time = state.idle_time;
-                state.idle.push(this);
-                drop(state);
-                thread::park_timeout(idle_time);
-                state = lock(&self.state);
-            }
+            state.idle.push(this);
+            drop(state);
+            thread::park_timeout(idle_time);
+            state = lock(&self.state);
             // Whoever is called is in the list no more. One that has woken for no reason ends as
             // well: another is made where it is missed.
             let known = state.idle.len();
             state.idle.retain(|thread| thread.id() != id);
-            let is_uncalled = state.closed || state.idle.len() < known;
-            if is_uncalled && state.entering != Entering::Called {
+            if state.idle.len() < known && state.entering != Entering::Called {
                 state.threads -= 1;
                 return false;
             }

@@ -34,7 +34,8 @@ use crate::framing::{Guard, Refusal};
 use crate::watch::{ConnState, Phase};
 
 /// Head and body of an answer up to this many bytes are joined: to send one buffer takes the
-/// system about 0.3 microseconds less than a list of two. What longer ones would gain was not measured.
+/// system about 0.3 microseconds less than a list of two. What longer ones would gain was not
+/// measured.
 const JOINED: usize = 2048;
 
 /// An accepted socket.

@@ -79,8 +79,8 @@ const JOIN_TIME: Duration = Duration::from_secs(1);
 /// `signals`, until the process ends.
 ///
 /// `threads` is the number of pool threads at most, `stream_threads` that of threads that wait
-/// for pieces of streamed answers; time-outs are in seconds, zero for none. `access_log` writes a line
-/// per request to standard error.
+/// for pieces of streamed answers; time-outs are in seconds, zero for none. `access_log` writes a
+/// line per request to standard error.
 ///
 /// :return: whether all threads have ended. One that is still in a view must not meet the end
 ///     of the interpreter.
