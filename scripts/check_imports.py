@@ -39,8 +39,9 @@ TABLE = """
     testing
     cli
     cli_commands | cli_options
-    cli_context | development
-    server
+    cli_context | serving.run
+    serving.__init__
+    serving.server
     app_discovery | asgi
     ctx | templating | sessions | views | logging | resources
     wrappers
@@ -59,7 +60,7 @@ TABLE = """
 """
 
 NATIVE = {"request", "response", "routing", "sessions", "json.operations", "json.provider"}
-NATIVE |= {"plan", "resources", "server"}
+NATIVE |= {"plan", "resources", "serving.server"}
 # Contexts and their proxies are pushed and read for every request.
 NATIVE |= {"ctx", "globals"}
 

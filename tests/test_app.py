@@ -20,8 +20,9 @@ from werkzeug.routing import BuildError
 from werkzeug.test import run_wsgi_app
 
 import bustapi
-from bustapi import development, request, session, url_for
+from bustapi import request, session, url_for
 from bustapi.logging import default_handler
+from bustapi.serving import run
 
 # --- names
 
@@ -556,7 +557,7 @@ def test_run_again_allows_setup(app, served, client):
 def natively(monkeypatch):
     """The calls of the native server, which returns at once."""
     calls = []
-    monkeypatch.setattr(development, "serve", lambda app, **options: calls.append((app, options)))
+    monkeypatch.setattr(run, "serve", lambda app, **options: calls.append((app, options)))
     return calls
 
 
@@ -590,7 +591,7 @@ def test_debug_serves_behind_the_debugger(app, monkeypatch):
         seen.append((type(served_app.wsgi_app).__name__, options["debug"], options["reload"]))
         assert "shop.test" in served_app.wsgi_app.trusted_hosts
 
-    monkeypatch.setattr(development, "serve", serve)
+    monkeypatch.setattr(run, "serve", serve)
     app.run("shop.test", debug=True, load_dotenv=False)
     assert seen == [("DebuggedApplication", True, True)]
     assert "wsgi_app" not in vars(app)
@@ -598,22 +599,18 @@ def test_debug_serves_behind_the_debugger(app, monkeypatch):
 
 def test_middleware_survives_the_debugger(app, monkeypatch):
     app.wsgi_app = middleware = ProxyFix(app.wsgi_app)
-    monkeypatch.setattr(development, "serve", lambda app, **options: None)
+    monkeypatch.setattr(run, "serve", lambda app, **options: None)
     app.run(debug=True, load_dotenv=False)
     assert app.wsgi_app is middleware
 
 
 def test_what_only_werkzeug_serves_goes_there(app, natively, monkeypatch):
     calls = []
-    monkeypatch.setattr(
-        development, "_werkzeug_run_simple", lambda *args, **options: calls.append(options)
-    )
-    monkeypatch.setattr(werkzeug.serving, "run_simple", development._werkzeug_run_simple)
+    monkeypatch.setattr(run, "_werkzeug_run_simple", lambda *args, **options: calls.append(options))
+    monkeypatch.setattr(werkzeug.serving, "run_simple", run._werkzeug_run_simple)
 
     with pytest.warns(RuntimeWarning, match="only it supports ssl_context"):
-        development.serve_app(
-            "127.0.0.1", 0, app, run_simple=development._werkzeug_run_simple, ssl_context="adhoc"
-        )
+        run.serve_app("127.0.0.1", 0, app, run_simple=run._werkzeug_run_simple, ssl_context="adhoc")
 
     assert natively == []
     assert calls == [{"ssl_context": "adhoc"}]
@@ -621,7 +618,7 @@ def test_what_only_werkzeug_serves_goes_there(app, natively, monkeypatch):
 
 def test_what_no_one_server_can_do_is_one_line(app, natively, capsys):
     with pytest.raises(SystemExit) as ended:
-        development.serve_app("127.0.0.1", 0, app, ssl_context="adhoc", workers=2, access_log=True)
+        run.serve_app("127.0.0.1", 0, app, ssl_context="adhoc", workers=2, access_log=True)
 
     assert (ended.value.code, natively) == (1, [])
     assert capsys.readouterr().err == (

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import bustapi
 from bustapi import cli as cli_module
-from bustapi import current_app, development
+from bustapi import current_app
 from bustapi.app_discovery import application_traceback
 from bustapi.cli import (
     AppGroup,
@@ -33,6 +33,7 @@ from bustapi.cli import (
     run_command,
     with_appcontext,
 )
+from bustapi.serving import run
 
 
 @pytest.fixture
@@ -416,7 +417,7 @@ def test_env_file_option_names_the_app(dotenv, importable, runner, monkeypatch):
 def served(monkeypatch):
     """What the command gives the native server, which returns at once."""
     calls = []
-    monkeypatch.setattr(development, "serve", lambda app, **options: calls.append((app, options)))
+    monkeypatch.setattr(run, "serve", lambda app, **options: calls.append((app, options)))
     return calls
 
 

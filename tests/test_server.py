@@ -609,12 +609,12 @@ def fail(*args):
     raise RuntimeError("no server here")
 
 
-bustapi.server._serve_here = fail
+bustapi.serving.server._serve_here = fail
 """
 
 
 def test_workers_that_cannot_serve_end_the_server(tmp_path):
-    (tmp_path / "served.py").write_text(APP + "\nimport bustapi.server\n" + FAILING)
+    (tmp_path / "served.py").write_text(APP + "\nimport bustapi.serving.server\n" + FAILING)
     command = bustapi_command("--workers", "2")
     environment = {**os.environ, "PYTHONPATH": PACKAGE}
     ended = subprocess.run(
@@ -755,7 +755,7 @@ def test_app_run(live_server):
 def test_serve_in_a_thread(live_server):
     source = APP + (
         "\nif __name__ == '__main__':\n"
-        "    from bustapi.server import serve\n"
+        "    from bustapi.serving import serve\n"
         "    options = {'host': '127.0.0.1', 'port': 0}\n"
         "    threading.Thread(target=serve, args=[app], kwargs=options, daemon=True).start()\n"
         "    threading.Event().wait()\n"

@@ -17,7 +17,7 @@ import sys
 import threading
 
 from bustapi import Flask, request, stream_with_context
-from bustapi.server import serve
+from bustapi.serving import serve
 
 app = Flask(__name__)
 gate = threading.Event()

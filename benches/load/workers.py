@@ -39,7 +39,7 @@ import sys
 
 from bustapi import Flask
 from bustapi._native import Listener
-from bustapi.server import _Supervisor
+from bustapi.serving.server import _Supervisor
 
 port, workers, way = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 app = Flask(__name__)

@@ -21,7 +21,7 @@ from werkzeug.serving import is_running_from_reloader
 from werkzeug.utils import import_string
 from werkzeug.wsgi import get_host
 
-from . import app_discovery, cli, development, plan
+from . import app_discovery, cli, plan
 from . import typing as ft  # noqa: F401 # pyright: ignore[reportUnusedImport] as in Flask
 from .asgi import AsgiApp, mark_single_callable
 from .ctx import AppContext, RequestContext
@@ -33,6 +33,7 @@ from .helpers import send_from_directory as send_from_directory
 from .resources import open_file, open_readable, send_file_max_age, send_static
 from .routing import build_in_request
 from .sansio.app import App
+from .serving.run import serve_app
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import appcontext_tearing_down as appcontext_tearing_down
 from .signals import got_request_exception as got_request_exception
@@ -463,7 +464,7 @@ class Flask(App):
         :param port: port to listen on; the port of ``SERVER_NAME``, or 5000.
         :param debug: set debug mode; ``None`` leaves it as it is.
         :param load_dotenv: read the ``.env`` and ``.flaskenv`` files first.
-        :param options: see `bustapi.development.serve_app`.
+        :param options: see `bustapi.serving.run.serve_app`.
         """
         if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
             if not is_running_from_reloader():
@@ -495,7 +496,7 @@ class Flask(App):
         cli.show_server_banner(self.debug, self.name)
 
         try:
-            development.serve_app(host, int(port), self, **options)
+            serve_app(host, int(port), self, **options)
         finally:
             # An interactive session may go on setting the application up.
             self._got_first_request = False

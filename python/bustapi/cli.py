@@ -15,7 +15,7 @@ import typing as t
 import click
 from werkzeug.serving import is_running_from_reloader, run_simple
 
-from . import app_discovery, development
+from . import app_discovery
 from .app_discovery import NoAppException as NoAppException
 from .app_discovery import application_traceback
 from .app_discovery import find_app_by_string as find_app_by_string
@@ -46,6 +46,7 @@ from .cli_options import version_option as version_option
 from .globals import current_app
 from .helpers import get_debug_flag
 from .helpers import get_load_dotenv as get_load_dotenv
+from .serving.run import serve_app
 
 if t.TYPE_CHECKING:  # pragma: no cover
     import ssl
@@ -304,7 +305,7 @@ def run_command(
     debug = get_debug_flag()
     show_server_banner(debug, info.app_import_path)
     native = {"workers": workers, "threads": threads, "access_log": access_log}
-    development.serve_app(
+    serve_app(
         f"unix://{unix_socket}" if unix_socket else host,
         port,
         app,

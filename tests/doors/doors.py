@@ -291,7 +291,7 @@ def _serve(build: t.Callable[[], t.Any], output: int) -> t.NoReturn:
     try:
         os.dup2(output, 1)
         os.dup2(output, 2)
-        from bustapi.server import serve
+        from bustapi.serving import serve
 
         serve(build(), host="127.0.0.1", port=0)
         status = 0

@@ -23,7 +23,7 @@ from .server import serve
 if t.TYPE_CHECKING:  # pragma: no cover
     from werkzeug.debug import DebuggedApplication
 
-    from .app import Flask
+    from ..app import Flask
 
 _werkzeug_run_simple = werkzeug.serving.run_simple
 
@@ -55,7 +55,7 @@ def serve_app(
     :param port: port to listen on; 0 lets the system choose.
     :param run_simple: the function that the caller knows as Werkzeug's; called if it is another.
     :param options: those of `werkzeug.serving.run_simple`, and natively ``workers``
-        (processes), ``threads`` (of each, for views) and others of `bustapi.server.serve`.
+        (processes), ``threads`` (of each, for views) and others of `bustapi.serving.serve`.
     :raises SystemExit: with status 1 if the address cannot be listened on, or there is no
         server that has all `options`.
     """

@@ -23,13 +23,13 @@ import click
 from werkzeug._reloader import run_with_reloader
 from werkzeug.serving import is_running_from_reloader
 
-from ._native import Listener
-from ._native import serve as _serve
+from .._native import Listener
+from .._native import serve as _serve
 
 if t.TYPE_CHECKING:
     from types import FrameType
 
-    from .app import Flask
+    from ..app import Flask
 
 _logger = logging.getLogger("bustapi.server")
 

@@ -1,0 +1,5 @@
+"""The native server: how it is chosen, its processes, and what each of them does."""
+
+from __future__ import annotations
+
+from .server import serve as serve
