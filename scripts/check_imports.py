@@ -37,12 +37,16 @@ TABLE = """
     scaffold
     lifecycle | plan
     testing
-    cli
-    cli_commands | cli_options
-    cli_context | serving.run
+    cli.__main__
+    cli.__init__
+    cli.group
+    cli.run | cli.commands
+    cli.options
+    cli.context
+    cli.discovery | serving.run
     serving.__init__
     serving.server
-    app_discovery | asgi
+    asgi
     ctx | templating | sessions | views | logging | resources
     wrappers
     request | response

@@ -18,7 +18,6 @@ from click.testing import CliRunner
 import bustapi
 from bustapi import cli as cli_module
 from bustapi import current_app
-from bustapi.app_discovery import application_traceback
 from bustapi.cli import (
     AppGroup,
     FlaskGroup,
@@ -33,6 +32,7 @@ from bustapi.cli import (
     run_command,
     with_appcontext,
 )
+from bustapi.cli.discovery import application_traceback
 from bustapi.serving import run
 
 
@@ -159,7 +159,7 @@ def test_locate_app(importable):
     message = caught.value.format_message()
     assert message.startswith("While importing 'broken', an ImportError was raised:\n\nTraceback")
     assert "No module named 'no_such_module'" in message
-    assert "app_discovery" not in message
+    assert "discovery" not in message
     assert "--flask-compat" not in message
 
     with pytest.raises(ZeroDivisionError) as failed:

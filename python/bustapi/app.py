@@ -21,9 +21,10 @@ from werkzeug.serving import is_running_from_reloader
 from werkzeug.utils import import_string
 from werkzeug.wsgi import get_host
 
-from . import app_discovery, cli, plan
+from . import cli, plan
 from . import typing as ft  # noqa: F401 # pyright: ignore[reportUnusedImport] as in Flask
 from .asgi import AsgiApp, mark_single_callable
+from .cli import discovery
 from .ctx import AppContext, RequestContext
 from .globals import _cv_app, _cv_request, g, request, session
 from .globals import current_app as current_app
@@ -524,5 +525,5 @@ class Flask(App):
 # Servers that choose the interface by looking see a coroutine function.
 mark_single_callable(Flask.__call__)
 BustAPI = Flask
-app_discovery.set_application_class(Flask)
+discovery.set_application_class(Flask)
 plan.set_application_class(Flask)

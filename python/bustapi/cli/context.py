@@ -8,12 +8,12 @@ from functools import update_wrapper
 
 import click
 
-from . import app_discovery
-from .globals import current_app
-from .helpers import get_debug_flag, get_load_dotenv
+from ..globals import current_app
+from ..helpers import get_debug_flag, get_load_dotenv
+from . import discovery
 
 if t.TYPE_CHECKING:  # pragma: no cover
-    from .app import Flask
+    from ..app import Flask
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
@@ -21,7 +21,7 @@ F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 class ScriptInfo:
     """What a command line knows of its application, which is loaded when first needed.
 
-    :param app_import_path: where to import it from; see `bustapi.app_discovery`.
+    :param app_import_path: where to import it from; see `bustapi.cli.discovery`.
     :param create_app: makes it; `app_import_path` is not used then.
     :param set_debug_flag: set the application's debug mode from ``FLASK_DEBUG``.
     :param load_dotenv_defaults: whether ``.flaskenv`` and ``.env`` are to be read; for the
@@ -54,7 +54,7 @@ class ScriptInfo:
         if self.create_app is not None:
             app = self.create_app()
         else:
-            app = app_discovery.load_app(self.app_import_path)
+            app = discovery.load_app(self.app_import_path)
 
         if self.set_debug_flag:
             # Through the attribute, which also sets how templates reload.

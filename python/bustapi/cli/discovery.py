@@ -20,13 +20,13 @@ import click
 if t.TYPE_CHECKING:  # pragma: no cover
     from types import FunctionType, ModuleType, TracebackType
 
-    from .app import Flask
+    from ..app import Flask
 
 # What runs between the command line and the first line of an application.
 _LOADING_CODE = (
     "<frozen importlib",
     os.path.join(os.path.dirname(click.__file__), ""),
-    os.path.join(os.path.dirname(os.path.abspath(__file__)), ""),
+    os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ""),
 )
 #: Attributes that are looked at first.
 APP_NAMES = ("app", "application")

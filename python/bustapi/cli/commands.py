@@ -10,8 +10,8 @@ from operator import itemgetter
 
 import click
 
-from .cli_context import with_appcontext
-from .globals import current_app
+from ..globals import current_app
+from .context import with_appcontext
 
 
 @click.command("shell", short_help="Run a shell in the app context.")

@@ -11,8 +11,8 @@ import click
 from click.core import ParameterSource
 from werkzeug.utils import import_string
 
-from .cli_context import ScriptInfo, load_dotenv
-from .version import FLASK_VERSION, bustapi_version
+from ..version import FLASK_VERSION, bustapi_version
+from .context import ScriptInfo, load_dotenv
 
 
 def _set_app(ctx: click.Context, param: click.Option, value: str | None) -> str | None:

@@ -1,9 +1,4 @@
-"""The command line: ``bustapi``, and the groups and decorators for commands of one's own.
-
-A command finds its application through the `ScriptInfo` in click's context. Options that
-influence how the application is loaded (``--env-file``, ``--app``, ``--debug``) are eager or
-act through environment variables, so that they come before it is imported.
-"""
+"""Groups of commands: those that load an application's commands too, and ``bustapi`` itself."""
 
 from __future__ import annotations
 
@@ -13,54 +8,24 @@ import sys
 import typing as t
 
 import click
-from werkzeug.serving import is_running_from_reloader, run_simple
 
-from . import app_discovery
-from .app_discovery import NoAppException as NoAppException
-from .app_discovery import application_traceback
-from .app_discovery import find_app_by_string as find_app_by_string
-from .app_discovery import find_best_app as find_best_app
-from .app_discovery import locate_app as locate_app
-from .app_discovery import prepare_import as prepare_import
-from .cli_commands import routes_command as routes_command
-from .cli_commands import shell_command as shell_command
-from .cli_context import AppGroup as AppGroup
-from .cli_context import F as F
-from .cli_context import ScriptInfo as ScriptInfo
-from .cli_context import load_dotenv as load_dotenv
-from .cli_context import pass_script_info as pass_script_info
-from .cli_context import with_appcontext as with_appcontext
-from .cli_options import (
+from ..globals import current_app
+from .commands import routes_command, shell_command
+from .context import AppGroup, ScriptInfo
+from .discovery import NoAppException, application_traceback
+from .options import (
     COMPAT_FLAG,
     _app_option,
     _debug_option,
     _env_file_option,
     flask_compat_option,
     install_flask_compat,
+    version_option,
 )
-from .cli_options import CertParamType as CertParamType
-from .cli_options import SeparatedPathType as SeparatedPathType
-from .cli_options import _validate_key as _validate_key
-from .cli_options import get_version as get_version
-from .cli_options import version_option as version_option
-from .globals import current_app
-from .helpers import get_debug_flag
-from .helpers import get_load_dotenv as get_load_dotenv
-from .serving.run import serve_app
+from .run import run_command
 
 if t.TYPE_CHECKING:  # pragma: no cover
-    import ssl
-    from collections.abc import Iterable
-
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-    from .app import Flask
-
-#: What ``app.run()`` says when a command serves the application already.
-IGNORED_RUN = (
-    " * Ignoring a call to 'app.run()' that would block the current 'flask' CLI command.\n"
-    "   Only call 'app.run()' in an 'if __name__ == \"__main__\"' guard."
-)
+    from ..app import Flask
 
 
 class FlaskGroup(AppGroup):
@@ -205,137 +170,6 @@ class _BustAPIGroup(FlaskGroup):
         return super().parse_args(ctx, args)
 
 
-def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
-    """Say what is about to be served; not again in the process that a reloader starts."""
-    if is_running_from_reloader():
-        return
-
-    if app_import_path is not None:
-        click.echo(f" * Serving Flask app '{app_import_path}'")
-
-    if debug is not None:
-        click.echo(f" * Debug mode: {'on' if debug else 'off'}")
-
-
-@click.command("run", short_help="Run a server.")
-@click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.")
-@click.option("--port", "-p", default=5000, help="The port to bind to.")
-@click.option("--unix-socket", type=click.Path(), help="The path of a socket to bind to instead.")
-@click.option("--workers", type=click.IntRange(1), help="The number of processes.  [default: 1]")
-@click.option("--threads", type=click.IntRange(1), help="Threads for views in each process.")
-@click.option(
-    "--access-log/--no-access-log",
-    default=None,
-    help="Write a line for each request. By default in debug mode only.",
-)
-@click.option(
-    "--cert",
-    type=CertParamType(),
-    help="Specify a certificate file to use HTTPS.",
-    is_eager=True,
-)
-@click.option(
-    "--key",
-    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
-    callback=_validate_key,
-    expose_value=False,
-    help="The key file to use when specifying a certificate.",
-)
-@click.option(
-    "--reload/--no-reload",
-    default=None,
-    help="Restart when code changes. By default in debug mode only.",
-)
-@click.option(
-    "--debugger/--no-debugger",
-    default=None,
-    help="Show an interactive debugger for errors. By default in debug mode only.",
-)
-@click.option(
-    "--with-threads/--without-threads",
-    default=True,
-    help="Enable or disable multithreading.",
-)
-@click.option(
-    "--extra-files",
-    default=None,
-    type=SeparatedPathType(),
-    help=f"Further files to restart for. Multiple paths are separated by {os.path.pathsep!r}.",
-)
-@click.option(
-    "--exclude-patterns",
-    default=None,
-    type=SeparatedPathType(),
-    help=(
-        "Files matching these fnmatch patterns are no reason to restart. Multiple"
-        f" patterns are separated by {os.path.pathsep!r}."
-    ),
-)
-@pass_script_info
-def run_command(
-    info: ScriptInfo,
-    host: str,
-    port: int,
-    reload: bool | None,
-    debugger: bool | None,
-    with_threads: bool,
-    cert: ssl.SSLContext | tuple[str, str | None] | t.Literal["adhoc"] | None,
-    extra_files: list[str] | None,
-    exclude_patterns: list[str] | None,
-    workers: int | None = None,
-    threads: int | None = None,
-    access_log: bool | None = None,
-    unix_socket: str | None = None,
-) -> None:
-    """Serve the application until stopped with CTRL+C.
-
-    With '--debug', the server restarts when code changes, and errors show a debugger.
-    Debug mode is for development only.
-    """
-    try:
-        app = info.load_app()
-    except Exception as e:
-        if not is_running_from_reloader():
-            raise
-
-        # The mistake will be mended, and the reloader must live to see it.
-        click.echo(application_traceback(e), err=True)
-        app = _unloadable_app(e)
-
-    debug = get_debug_flag()
-    show_server_banner(debug, info.app_import_path)
-    native = {"workers": workers, "threads": threads, "access_log": access_log}
-    serve_app(
-        f"unix://{unix_socket}" if unix_socket else host,
-        port,
-        app,
-        run_simple=run_simple,
-        use_reloader=debug if reload is None else reload,
-        use_debugger=debug if debugger is None else debugger,
-        threaded=with_threads,
-        ssl_context=cert,
-        extra_files=extra_files,
-        exclude_patterns=exclude_patterns,
-        **{name: value for name, value in native.items() if value is not None},
-    )
-
-
-# Where Flask has the group's option only, people look for it here.
-run_command.params[:0] = [_app_option, _debug_option]
-run_command.params.append(flask_compat_option())
-
-
-def _unloadable_app(error: Exception) -> Flask:
-    """An application that answers every request with the reason why it could not be loaded."""
-    app = app_discovery.get_application_class()(__name__, static_folder=None)
-
-    def raise_error(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        raise error from None
-
-    app.wsgi_app = raise_error  # type: ignore[method-assign]
-    return app
-
-
 cli = _BustAPIGroup(
     name="flask",
     params=[flask_compat_option()],
@@ -357,7 +191,3 @@ def main() -> None:
         click.echo(application_traceback(error), err=True, nl=False)
         click.secho(f"Error: {type(error).__name__}: {error}", err=True, fg="red")
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""``python -m bustapi.cli``: the ``bustapi`` command, as ``python -m flask.cli`` is Flask's."""
+
+from .group import main
+
+main()
