@@ -5,79 +5,58 @@
 
 use pyo3::prelude::*;
 
-mod async_view;
-mod attach;
-mod body;
-mod call;
 mod context;
-mod context_variable;
-mod cookie_session;
-mod defaults;
-mod environ;
 mod error;
-mod form;
-mod function;
-mod headers;
-mod hooks;
+mod ground;
 mod json;
-mod json_load;
-mod multi_dict;
-mod plan;
-mod proxy;
-mod reply;
+mod lifecycle;
 mod request;
-mod request_attribute;
-mod request_base;
-mod request_class;
 mod response;
-mod response_class;
-mod road;
 mod routing;
-mod server;
+mod serve;
 mod session;
-mod static_files;
-mod stream;
-mod text;
-mod view;
-mod view_coroutine;
 
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use crate::body::RawBody;
+    use crate::context::app::AppContextBase;
     #[pymodule_export]
-    use crate::context::{AppContextBase, RequestContextBase};
+    use crate::context::proxy::make_proxy;
     #[pymodule_export]
-    use crate::headers::HeadersBase;
+    use crate::context::request::RequestContextBase;
     #[pymodule_export]
-    use crate::json::dump_json;
+    use crate::context::url_for::{build_in_request, make_url_for};
     #[pymodule_export]
-    use crate::json_load::load_json;
+    use crate::json::read::load_json;
     #[pymodule_export]
-    use crate::plan::Generation;
+    use crate::json::write::dump_json;
     #[pymodule_export]
-    use crate::proxy::make_proxy;
+    use crate::lifecycle::plan::Generation;
     #[pymodule_export]
-    use crate::reply::StartResponse;
+    use crate::request::attributes::RequestAttribute;
     #[pymodule_export]
-    use crate::request::RawRequest;
+    use crate::request::base::RequestBase;
     #[pymodule_export]
-    use crate::request_attribute::RequestAttribute;
+    use crate::request::body::RawBody;
     #[pymodule_export]
-    use crate::request_base::RequestBase;
+    use crate::request::class::{make_request_from_python, set_request_classes};
     #[pymodule_export]
-    use crate::request_class::{make_request_from_python, set_request_classes};
+    use crate::request::headers::HeadersBase;
     #[pymodule_export]
-    use crate::response_class::{
+    use crate::request::raw::RawRequest;
+    #[pymodule_export]
+    use crate::response::object::{
         is_default_provider, is_default_response, json_response, set_json_provider,
         set_response_classes,
     };
     #[pymodule_export]
-    use crate::routing::{MapAdapterBase, RuleMap, build_in_request, make_url_for};
+    use crate::response::wsgi::StartResponse;
     #[pymodule_export]
-    use crate::server::{Listener, serve};
+    use crate::routing::{MapAdapterBase, RuleMap};
     #[pymodule_export]
-    use crate::session::SessionSigner;
+    use crate::serve::server::{Listener, serve};
     #[pymodule_export]
-    use crate::static_files::{accepted_codings, is_coded};
+    use crate::serve::static_files::{accepted_codings, is_coded};
+    #[pymodule_export]
+    use crate::session::signer::SessionSigner;
 }

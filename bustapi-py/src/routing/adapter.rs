@@ -7,10 +7,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 
-use super::call::{BuildArguments, Call, MatchArguments, Values};
 use super::map::RuleMap;
 use super::references::References;
-use crate::context::allocate;
+use super::work::{BuildArguments, Call, MatchArguments, Values};
+use crate::ground::object::allocate;
 
 pub(crate) type Slot = Option<Py<PyAny>>;
 

@@ -15,18 +15,16 @@
 //! router does not know, and wherever the router says that a conversion failed, to raise what
 //! Werkzeug raises.
 
-mod adapter;
-mod call;
+pub(crate) mod adapter;
 mod converter;
 mod environ;
 mod map;
 mod object;
 mod reading;
-mod references;
+pub(crate) mod references;
 mod snapshot;
-mod url_for;
+pub(crate) mod work;
 
 pub(crate) use adapter::MapAdapterBase;
 pub(crate) use map::RuleMap;
 pub(crate) use snapshot::{SharedMap, Snapshot};
-pub(crate) use url_for::{build_in_request, make_url_for};

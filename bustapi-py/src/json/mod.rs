@@ -1,0 +1,4 @@
+//! JSON between Python's objects and text: the native half of `bustapi.json`.
+
+pub(crate) mod read;
+pub(crate) mod write;

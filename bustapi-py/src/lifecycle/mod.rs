@@ -1,0 +1,7 @@
+//! The steps of a request: the native half of `bustapi.plan` and `bustapi.lifecycle`.
+
+pub(crate) mod functions;
+pub(crate) mod hooks;
+pub(crate) mod outcome;
+pub(crate) mod plan;
+pub(crate) mod steps;

@@ -1,0 +1,440 @@
+//! The steps of one request, from pushing its contexts to its response.
+//!
+//! The steps and their order are those of `bustapi.lifecycle`, which describes them. Those
+//! that are Flask's own and have nothing to do are left out; any other is the lifecycle's
+//! method, and an exception goes to the lifecycle from the step that raised it.
+
+use std::sync::Arc;
+
+use bustapi_router::Match;
+use pyo3::exceptions::{PyBaseException, PyKeyError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::context::app::AppContextBase;
+use crate::context::request::{Fill, RequestContextBase};
+use crate::ground::context_variable;
+use crate::ground::object::allocate;
+use crate::lifecycle::functions::Kind;
+use crate::lifecycle::hooks::{self, Scopes};
+use crate::lifecycle::outcome::{Failure, Package};
+use crate::lifecycle::plan::Plan;
+use crate::request::raw::RawRequest;
+use crate::response::object::from_response;
+use crate::response::reply::Reply;
+use crate::response::streams::Streams;
+use crate::response::value::{Content, add_to_object};
+use crate::response::wsgi::{StartResponse, from_wsgi};
+use crate::routing::Snapshot;
+use crate::session::cookie::SessionFields;
+
+/// The rule that a request matched.
+struct Matched<'py> {
+    endpoint: Bound<'py, PyString>,
+    rule: Bound<'py, PyAny>,
+    view_args: Bound<'py, PyDict>,
+}
+
+/// How far a request has come.
+pub(crate) enum Started<'py> {
+    /// A response object of the lifecycle's.
+    Responded(Bound<'py, PyAny>),
+    /// A response that was made natively and that nothing sees.
+    Served(Reply),
+    /// What the view, or a hook in its place, returned.
+    Returned(Bound<'py, PyString>, Bound<'py, PyAny>),
+    /// The view is a coroutine.
+    Waits(Bound<'py, PyString>, Bound<'py, PyAny>),
+}
+
+/// One request on the road.
+pub(crate) struct Road<'a, 'py> {
+    pub(crate) package: &'a Package,
+    pub(crate) streams: &'a Streams,
+    pub(crate) plan: &'a Plan,
+    pub(crate) app: Bound<'py, PyAny>,
+    pub(crate) raw: Bound<'py, RawRequest>,
+    pub(crate) context: Bound<'py, RequestContextBase>,
+}
+
+impl<'py> Road<'_, 'py> {
+    fn py(&self) -> Python<'py> {
+        self.raw.py()
+    }
+
+    /// From pushing the contexts to the view; `awaits` tells whether somebody will await a
+    /// coroutine view.
+    pub(crate) fn start(
+        &self,
+        found: Option<(Arc<Snapshot>, Match)>,
+        awaits: bool,
+    ) -> Result<Started<'py>, Failure> {
+        let py = self.py();
+        let matched = self.push(found).map_err(Failure::Finalizing)?;
+        let Some(matched) =
+            matched.filter(|_| !self.plan.own_full_dispatch && !self.plan.watches_requests(py))
+        else {
+            return self
+                .app
+                .call_method0(intern!(py, "full_dispatch_request"))
+                .map(Started::Responded)
+                .map_err(Failure::Finalizing);
+        };
+        self.call_view(matched, awaits)
+            .map_err(Failure::Dispatching)
+    }
+
+    /// From what the view returned to the response.
+    pub(crate) fn complete(&self, started: Started<'py>) -> Result<Reply, Failure> {
+        match started {
+            Started::Responded(response) => self.convert(&response),
+            Started::Served(response) => Ok(response),
+            Started::Returned(endpoint, value) | Started::Waits(endpoint, value) => {
+                Scopes::of(Some(&endpoint)).and_then(|scopes| self.finalize(&scopes, &value))
+            }
+        }
+        .map_err(Failure::Finalizing)
+    }
+
+    /// Answers a failure, and pops the contexts whatever happened.
+    pub(crate) fn settle(&self, answered: Result<Reply, Failure>) -> PyResult<Reply> {
+        let py = self.py();
+        let answered = answered.map(|response| (response, None));
+        let (answered, error) = match answered.or_else(|failure| self.recover(failure)) {
+            Ok((response, error)) => (Ok(response), error),
+            // It is to propagate; the teardown functions still run.
+            Err(error) => (Err(error.clone_ref(py)), Some(error)),
+        };
+        let tokens = self.pop(error)?;
+        let answered = answered?;
+        if answered.is_streamed() {
+            // A body that is made from now on has left the request's context behind.
+            if let Some((token, app_token)) = tokens {
+                let package = &self.package;
+                context_variable::reset(package.cv_request.bind(py), token.bind(py))?;
+                context_variable::reset(package.cv_app.bind(py), app_token.bind(py))?;
+            }
+            answered.enter(py)?;
+        }
+        Ok(answered)
+    }
+
+    /// Makes the contexts current, opens the session unless it can wait, and routes; `None`
+    /// where no rule matched, which the lifecycle finds in the request.
+    fn push(&self, found: Option<(Arc<Snapshot>, Match)>) -> PyResult<Option<Matched<'py>>> {
+        let py = self.py();
+        let app_context =
+            allocate(self.plan.app_context_class.bind(py))?.cast_into::<AppContextBase>()?;
+        AppContextBase::fill(&app_context, &self.app);
+        let matched = match found.filter(|_| self.plan.matches_natively(py)) {
+            Some((snapshot, found)) => Some(Matched {
+                endpoint: snapshot.endpoint(py, found.rule).cast_into()?,
+                view_args: snapshot.view_args(py, &found)?,
+                rule: snapshot.rule(py, found.rule),
+            }),
+            None => None,
+        };
+        RequestContextBase::fill(
+            &self.context,
+            Fill {
+                app: &self.app,
+                raw: self.raw.clone(),
+                app_context: app_context.as_any().clone(),
+                matched: matched
+                    .as_ref()
+                    .map(|matched| (matched.rule.clone(), matched.view_args.clone())),
+                sessions: self.plan.sessions.as_ref(),
+            },
+        );
+        if self.plan.watches_contexts(py) {
+            self.context.call_method0(intern!(py, "push"))?;
+            return self.matched_by_python();
+        }
+        let package = &self.package;
+        let token = context_variable::set(package.cv_app.bind(py), &app_context)?;
+        AppContextBase::set_token(&app_context, token);
+        let token = context_variable::set(package.cv_request.bind(py), &self.context)?;
+        RequestContextBase::set_token(&self.context, token);
+        // Only what is done here can open a session late as if it had been opened now.
+        if !self.plan.lazy_session || self.plan.own_full_dispatch {
+            self.context.getattr(intern!(py, "_session"))?;
+        }
+        if matched.is_some() {
+            return Ok(matched);
+        }
+        if !self.context.getattr(intern!(py, "url_adapter"))?.is_none() {
+            self.context.call_method0(intern!(py, "match_request"))?;
+        }
+        self.matched_by_python()
+    }
+
+    fn matched_by_python(&self) -> PyResult<Option<Matched<'py>>> {
+        let py = self.py();
+        let request = RequestContextBase::current_request(&self.context)?;
+        let rule = request.getattr(intern!(py, "url_rule"))?;
+        if rule.is_none() || !request.getattr(intern!(py, "routing_exception"))?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Matched {
+            endpoint: rule.getattr(intern!(py, "endpoint"))?.cast_into()?,
+            view_args: request.getattr(intern!(py, "view_args"))?.cast_into()?,
+            rule,
+        }))
+    }
+
+    /// What the hooks before the view return, or else the view.
+    fn call_view(&self, matched: Matched<'py>, awaits: bool) -> PyResult<Started<'py>> {
+        let py = self.py();
+        let plan = self.plan;
+        let returned = |value| Ok(Started::Returned(matched.endpoint.clone(), value));
+        if plan.own_preprocess {
+            let value = self.app.call_method0(intern!(py, "preprocess_request"))?;
+            if !value.is_none() {
+                return returned(value);
+            }
+        } else if plan.has_before(py) {
+            let scopes = Scopes::of(Some(&matched.endpoint))?;
+            let (endpoint, args) = (&matched.endpoint, &matched.view_args);
+            if let Some(value) = hooks::before(plan, &self.app, &scopes, endpoint, args)? {
+                return returned(value);
+            }
+        }
+        let answers_options = self.raw.get().is_options()
+            && matched
+                .rule
+                .getattr_opt(intern!(py, "provide_automatic_options"))?
+                .is_some_and(|provides| provides.is_truthy().unwrap_or(true));
+        if plan.own_dispatch || answers_options || !plan.is_current(py) {
+            return returned(self.app.call_method0(intern!(py, "dispatch_request"))?);
+        }
+        let functions = plan.view_functions.bind(py);
+        let Some(view) = functions.get_item(&matched.endpoint)? else {
+            return Err(PyKeyError::new_err(matched.endpoint.unbind()));
+        };
+        if let Some(response) = self.send_static(&matched, &view)? {
+            return Ok(Started::Served(response));
+        }
+        let none = PyTuple::empty(py);
+        let args = Some(&matched.view_args).filter(|args| !args.is_empty());
+        if awaits && !plan.own_ensure_sync && plan.functions.kind(&view)? == Kind::Coroutine {
+            let coroutine = view.call(&none, args)?;
+            return Ok(Started::Waits(matched.endpoint, coroutine));
+        }
+        returned(
+            plan.functions
+                .call(&self.app, plan.own_ensure_sync, &view, &none, args)?,
+        )
+    }
+
+    /// A static file, sent as the application's own view would; `None` where that has to decide.
+    fn send_static(
+        &self,
+        matched: &Matched<'py>,
+        view: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Reply>> {
+        let py = self.py();
+        let plan = self.plan;
+        let Some(files) = plan.static_files(view) else {
+            return Ok(None);
+        };
+        if plan.own_finalize || plan.own_make_response || self.is_seen()? {
+            return Ok(None);
+        }
+        let Some(name) = matched.view_args.get_item(intern!(py, "filename"))? else {
+            return Ok(None);
+        };
+        let name = name.cast_into::<PyString>()?;
+        let head = self.raw.get().head();
+        // Names beyond ASCII are written in a way that only Python knows; errors are the view's.
+        Ok(match name.to_str() {
+            Ok(name) if name.is_ascii() => {
+                let response = files.respond(name, &head.method, &head.headers);
+                response.ok().map(Reply::from)
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether anything is to see the response before it is sent.
+    fn is_seen(&self) -> PyResult<bool> {
+        Ok(self.has_hooks_after() || self.keeps_session()?)
+    }
+
+    /// Whether functions, or a method of the application's own, take the response.
+    fn has_hooks_after(&self) -> bool {
+        self.plan.own_process_response
+            || self.plan.has_after(self.py())
+            || RequestContextBase::after_request_functions_of(&self.context).is_some()
+    }
+
+    /// Whether there is a session to save.
+    fn keeps_session(&self) -> PyResult<bool> {
+        Ok(RequestContextBase::opened_session(&self.context).is_some()
+            || self.plan.may_refresh_session(self.py(), self.raw.get())?)
+    }
+
+    /// Makes a response of what the view returned; natively where nobody else sees it.
+    pub(crate) fn finalize(
+        &self,
+        scopes: &Scopes<'py>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Reply> {
+        let py = self.py();
+        let plan = self.plan;
+        // The view may have changed what is to come.
+        let is_current = plan.is_current(py);
+        if !is_current {
+            self.open_session()?;
+        }
+        if plan.own_finalize || plan.watches_requests(py) || !is_current {
+            let response = self
+                .app
+                .call_method1(intern!(py, "finalize_request"), (value,))?;
+            return self.convert(&response);
+        }
+        let content = if plan.own_make_response {
+            None
+        } else {
+            Content::of(plan, value)
+        };
+        if let Some(content) = &content
+            && !self.has_hooks_after()
+            && let Some(fields) = self.session_fields()?
+        {
+            return Ok(content.to_response(plan, py, &fields)?.into());
+        }
+        let made = match content {
+            Some(content) => content.to_object(plan, py)?,
+            None => None,
+        };
+        let is_response =
+            !plan.own_make_response && value.get_type().is(plan.response_class.bind(py));
+        let mut response = match made {
+            Some(made) => made,
+            None if is_response => value.clone(),
+            None => self
+                .app
+                .call_method1(intern!(py, "make_response"), (value,))?,
+        };
+        if plan.own_process_response {
+            response = self
+                .app
+                .call_method1(intern!(py, "process_response"), (response,))?;
+        } else {
+            let after_this = RequestContextBase::after_request_functions_of(&self.context);
+            response = hooks::after(plan, &self.app, scopes, after_this.as_ref(), response)?;
+            self.save_session(&response)?;
+        }
+        self.convert(&response)
+    }
+
+    /// What the session adds to a response that nobody else sees; `None` where its interface has
+    /// to save it.
+    fn session_fields(&self) -> PyResult<Option<SessionFields>> {
+        if !self.keeps_session()? {
+            return Ok(Some(SessionFields::default()));
+        }
+        match &self.plan.sessions {
+            Some(sessions) => {
+                let session = self.context.getattr(intern!(self.py(), "_session"))?;
+                sessions.save(&session)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Opens a session that has waited, by the interface that there was when the request came.
+    fn open_session(&self) -> PyResult<()> {
+        let py = self.py();
+        if !self.plan.lazy_session || RequestContextBase::opened_session(&self.context).is_some() {
+            return Ok(());
+        }
+        let interface = self.plan.session_interface.bind(py);
+        let request = RequestContextBase::current_request(&self.context)?;
+        let session = interface.call_method1(intern!(py, "open_session"), (&self.app, request))?;
+        let session = if session.is_none() {
+            interface.call_method1(intern!(py, "make_null_session"), (&self.app,))?
+        } else {
+            session
+        };
+        self.context.setattr(intern!(py, "_session"), session)
+    }
+
+    fn save_session(&self, response: &Bound<'py, PyAny>) -> PyResult<()> {
+        if !self.keeps_session()? {
+            return Ok(());
+        }
+        let py = self.py();
+        if let Some(fields) = self.session_fields()?
+            && add_to_object(self.plan, response, &fields)?
+        {
+            return Ok(());
+        }
+        let interface = self.plan.session_interface.bind(py);
+        let session = self.context.getattr(intern!(py, "_session"))?;
+        let is_null = interface.call_method1(intern!(py, "is_null_session"), (&session,))?;
+        if !is_null.is_truthy()? {
+            interface.call_method1(intern!(py, "save_session"), (&self.app, session, response))?;
+        }
+        Ok(())
+    }
+
+    /// A response object as a response, while its context is current.
+    fn convert(&self, response: &Bound<'py, PyAny>) -> PyResult<Reply> {
+        if let Some(response) = from_response(self.plan, response, self.raw.get())? {
+            return Ok(response.into());
+        }
+        let py = self.py();
+        let start = Bound::new(py, StartResponse::new())?;
+        let environ = self.raw.get().environ(py)?;
+        let iterable = response.call1((environ, &start))?;
+        from_wsgi(&start, &iterable, self.streams)
+    }
+
+    /// The response to an exception, and the exception if teardown functions are to see it.
+    fn recover(&self, failure: Failure) -> PyResult<(Reply, Option<PyErr>)> {
+        let py = self.py();
+        let (error, dispatching) = match failure {
+            Failure::Dispatching(error) => (error, true),
+            Failure::Finalizing(error) => (error, false),
+        };
+        let recovered =
+            self.package
+                .recover
+                .bind(py)
+                .call1((&self.app, error.value(py), dispatching))?;
+        let (response, error): (Bound<'py, PyAny>, Bound<'py, PyAny>) = recovered.extract()?;
+        let error = (!error.is_none()).then(|| PyErr::from_value(error));
+        Ok((self.convert(&response)?, error))
+    }
+
+    /// Ends the request's contexts, after the teardown functions. The variables still hold them
+    /// where there is something to set them back with.
+    fn pop(&self, error: Option<PyErr>) -> PyResult<Option<(Py<PyAny>, Py<PyAny>)>> {
+        let py = self.py();
+        let tokens = if error.is_some() || self.plan.has_teardown(py) {
+            None
+        } else {
+            RequestContextBase::take_tokens(&self.context)
+        };
+        if tokens.is_none() {
+            let error = match error.map(|error| error.into_value(py)) {
+                Some(error) if self.ignores(&error)? => None,
+                error => error,
+            };
+            self.context.call_method1(intern!(py, "pop"), (error,))?;
+        } else if let Some(request) = RequestContextBase::made_request(&self.context) {
+            // Closes uploaded files.
+            request.call_method0(intern!(py, "close"))?;
+            self.raw.get().forget_request(py)?;
+        }
+        Ok(tokens)
+    }
+
+    fn ignores(&self, error: &Py<PyBaseException>) -> PyResult<bool> {
+        self.app
+            .call_method1(intern!(self.py(), "should_ignore_error"), (error,))?
+            .is_truthy()
+    }
+}

@@ -1,0 +1,345 @@
+//! The native half of `bustapi.request`'s class.
+//!
+//! It holds the native request, if there is one, and has the methods that read the body. For
+//! requests that were made from an environ, each method is Werkzeug's.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use bustapi_http::headers::{latin1, parse_options};
+use bustapi_http::media_type;
+use pyo3::exceptions::{PyRecursionError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyEllipsis, PyTuple};
+
+use crate::ground::object::allocate;
+use crate::json::read::load_json;
+use crate::request::class::{Steps, attributes, current_config, steps_of, werkzeug_method};
+use crate::request::form;
+use crate::request::headers::HeadersBase;
+use crate::request::raw::RawRequest;
+use crate::response::object::reads_by_default;
+
+/// What a request of the native server is made from.
+#[pyclass(subclass, frozen, module = "bustapi._native")]
+#[derive(Default)]
+pub(crate) struct RequestBase {
+    raw: OnceLock<Py<RawRequest>>,
+    /// Whether there may be uploaded files to be closed.
+    has_files: AtomicBool,
+}
+
+impl RequestBase {
+    pub(crate) fn set_raw(&self, raw: &Bound<'_, RawRequest>) {
+        self.raw.get_or_init(|| raw.clone().unbind());
+    }
+
+    pub(crate) fn raw<'a, 'py>(&'a self, py: Python<'py>) -> Option<&'a Bound<'py, RawRequest>> {
+        Some(self.raw.get()?.bind(py))
+    }
+
+    pub(crate) fn note_files(&self) {
+        self.has_files.store(true, Relaxed);
+    }
+
+    /// Whether the body may be read without going through the request's `stream`.
+    ///
+    /// With a limit that the declared length does not keep to, Werkzeug's stream has to count.
+    pub(crate) fn reads_directly(slf: &Bound<'_, Self>, steps: Steps) -> PyResult<bool> {
+        let py = slf.py();
+        let Some(raw) = slf.get().raw(py) else {
+            return Ok(false);
+        };
+        if !steps.has(Steps::STREAM)
+            || has_another_environ(slf, raw.get())?
+            || !raw.get().owns_input(py)?
+            || slf.getattr(intern!(py, "shallow"))?.is_truthy()?
+        {
+            return Ok(false);
+        }
+        let limit = Limit::Content.of(slf, steps)?;
+        if limit.is_none() {
+            return Ok(true);
+        }
+        let length = slf.getattr(intern!(py, "content_length"))?;
+        Ok(!length.is_none() && length.lt(limit)?)
+    }
+
+    /// The bytes of the body, as `get_data` has them.
+    pub(crate) fn data<'py>(slf: &Bound<'py, Self>, cache: bool) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if let Some(data) = cached_data(slf)? {
+            return Ok(data);
+        }
+        let steps = steps_of(&slf.get_type())?;
+        let data = match slf.get().raw(py) {
+            Some(raw) if Self::reads_directly(slf, steps)? => {
+                PyBytes::new(py, &raw.get().read_body(py)?).into_any()
+            }
+            _ => slf
+                .getattr(intern!(py, "stream"))?
+                .call_method0(intern!(py, "read"))?,
+        };
+        if cache {
+            slf.setattr(intern!(py, "_cached_data"), &data)?;
+        }
+        Ok(data)
+    }
+}
+
+/// Whether the application has given the request an environ that the server did not make: its
+/// body is read from there.
+fn has_another_environ(request: &Bound<'_, RequestBase>, raw: &RawRequest) -> PyResult<bool> {
+    let py = request.py();
+    let state = request.getattr(intern!(py, "__dict__"))?;
+    let assigned = state.cast::<PyDict>()?.get_item(intern!(py, "environ"))?;
+    Ok(assigned.is_some_and(|environ| raw.made_environ(py).is_none_or(|made| !environ.is(made))))
+}
+
+/// The body if it was read and kept.
+pub(crate) fn cached_data<'py>(
+    request: &Bound<'py, RequestBase>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let data = request.getattr(intern!(request.py(), "_cached_data"))?;
+    Ok((!data.is_none()).then_some(data))
+}
+
+/// Limits on what is read, which requests and the config have.
+#[derive(Clone, Copy)]
+pub(crate) enum Limit {
+    Content,
+    FormMemory,
+    FormParts,
+}
+
+impl Limit {
+    /// The limit that is in force for `request`: an integer or `None`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the application's property raises, if it has its own.
+    pub(crate) fn of<'py>(
+        self,
+        request: &Bound<'py, RequestBase>,
+        steps: Steps,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = request.py();
+        let (property, own, key) = match self {
+            Self::Content => (
+                intern!(py, "max_content_length"),
+                intern!(py, "_max_content_length"),
+                intern!(py, "MAX_CONTENT_LENGTH"),
+            ),
+            Self::FormMemory => (
+                intern!(py, "max_form_memory_size"),
+                intern!(py, "_max_form_memory_size"),
+                intern!(py, "MAX_FORM_MEMORY_SIZE"),
+            ),
+            Self::FormParts => (
+                intern!(py, "max_form_parts"),
+                intern!(py, "_max_form_parts"),
+                intern!(py, "MAX_FORM_PARTS"),
+            ),
+        };
+        if steps.has(Steps::LIMITS)
+            && request.getattr(own)?.is_none()
+            && let Some(config) = current_config(py)?
+        {
+            return config.get_item(key);
+        }
+        request.getattr(property)
+    }
+}
+
+/// Whether the media type is JSON's.
+fn is_json(request: &Bound<'_, RequestBase>, steps: Steps) -> PyResult<bool> {
+    let py = request.py();
+    if steps.has(Steps::MEDIA_TYPE)
+        && let Some(raw) = received(request)?
+    {
+        let field = raw.get().field("content-type").unwrap_or_default();
+        let field = latin1(&field);
+        let (media_type, _) = parse_options(&field);
+        return Ok(media_type::is_json(&media_type.to_lowercase()));
+    }
+    request.getattr(intern!(py, "is_json"))?.is_truthy()
+}
+
+/// The request's headers while they are only what was received.
+///
+/// # Errors
+///
+/// Whatever the application's own headers raise.
+pub(crate) fn received<'py>(
+    request: &Bound<'py, RequestBase>,
+) -> PyResult<Option<Bound<'py, RawRequest>>> {
+    let py = request.py();
+    let headers = request.getattr(intern!(py, "headers"))?;
+    match headers.cast::<HeadersBase>() {
+        Ok(headers) => Ok(headers.get().received(py).cloned()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// A `ValueError` in place of a `RecursionError`: nesting that no parser can follow is the
+/// client's mistake like any other. (Flask lets it become a 500.)
+fn as_value_error(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyRecursionError>(py) {
+        return error;
+    }
+    let replaced = PyValueError::new_err(error.value(py).to_string());
+    replaced.set_cause(py, Some(error));
+    replaced
+}
+
+#[pymethods]
+impl RequestBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
+    /// The native request; `None` if this one was made from an environ.
+    #[getter(_raw)]
+    fn python_raw(&self, py: Python<'_>) -> Option<Py<RawRequest>> {
+        self.raw.get().map(|raw| raw.clone_ref(py))
+    }
+
+    /// Reads the body into memory.
+    ///
+    /// `cache` keeps it for later calls, `as_text` decodes it as UTF-8 with replacements for
+    /// what is not, and `parse_form_data` leaves a form to `form` and `files` and returns
+    /// nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// `RequestEntityTooLarge` where it is longer than `max_content_length`.
+    #[pyo3(signature = (cache=true, as_text=false, parse_form_data=false))]
+    fn get_data<'py>(
+        slf: &Bound<'py, Self>,
+        cache: bool,
+        as_text: bool,
+        parse_form_data: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if parse_form_data && cached_data(slf)?.is_none() {
+            slf.call_method0(intern!(py, "_load_form_data"))?;
+        }
+        let data = Self::data(slf, cache)?;
+        if !as_text {
+            return Ok(data);
+        }
+        data.call_method1(intern!(py, "decode"), ("utf-8", "replace"))
+    }
+
+    /// Reads the body as JSON.
+    ///
+    /// `force` reads it whatever the media type, `silent` returns `None` for another media type
+    /// and for what is not JSON, and `cache` keeps the value, and the body, for later calls.
+    ///
+    /// # Errors
+    ///
+    /// `UnsupportedMediaType` for another media type, `BadRequest` for what is not JSON or is
+    /// nested too deeply.
+    #[pyo3(signature = (force=false, silent=false, cache=true))]
+    fn get_json<'py>(
+        slf: &Bound<'py, Self>,
+        force: bool,
+        silent: bool,
+        cache: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let cached_name = intern!(py, "_cached_json");
+        let ellipsis = PyEllipsis::get(py);
+        if cache {
+            let value = slf.getattr(cached_name)?.get_item(usize::from(silent))?;
+            if !value.is(ellipsis) {
+                return Ok(value);
+            }
+        }
+        let steps = steps_of(&slf.get_type())?;
+        if !force && !is_json(slf, steps)? {
+            if silent {
+                return Ok(py.None().into_bound(py));
+            }
+            return slf.call_method1(intern!(py, "on_json_loading_failed"), (py.None(),));
+        }
+        let data = if steps.has(Steps::DATA) {
+            Self::data(slf, cache)?
+        } else {
+            let keywords = PyDict::new(py);
+            keywords.set_item(intern!(py, "cache"), cache)?;
+            slf.call_method(intern!(py, "get_data"), (), Some(&keywords))?
+        };
+        let json = slf.getattr(intern!(py, "json_module"))?;
+        let loaded = if reads_by_default(&json)? {
+            load_json(&data)
+        } else {
+            json.call_method1(intern!(py, "loads"), (data,))
+        };
+        let (value, kept) = match loaded.map_err(|error| as_value_error(py, error)) {
+            Ok(value) => {
+                let kept = (value.clone(), value.clone());
+                (value, kept)
+            }
+            Err(error) if !error.is_instance_of::<PyValueError>(py) => return Err(error),
+            Err(error) => {
+                let other = |at: usize| slf.getattr(cached_name)?.get_item(at);
+                if silent {
+                    let value = py.None().into_bound(py);
+                    (value.clone(), (other(0)?, value))
+                } else {
+                    let name = intern!(py, "on_json_loading_failed");
+                    let value = slf.call_method1(name, (error.value(py),))?;
+                    (value.clone(), (value, other(1)?))
+                }
+            }
+        };
+        if cache {
+            slf.setattr(cached_name, kept)?;
+        }
+        Ok(value)
+    }
+
+    /// Parses the body if it is a form, once.
+    ///
+    /// # Errors
+    ///
+    /// `RequestEntityTooLarge` where it exceeds a limit.
+    fn _load_form_data(slf: &Bound<'_, Self>) -> PyResult<()> {
+        form::load(slf)
+    }
+
+    /// Closes the uploaded files.
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        if this.raw.get().is_some() && !this.has_files.load(Relaxed) {
+            return Ok(());
+        }
+        let py = slf.py();
+        werkzeug_method(py, intern!(py, "close"))?.call1((slf,))?;
+        Ok(())
+    }
+
+    /// A shallow copy, as any object has that keeps its state in its `__dict__`.
+    fn __copy__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let copy = allocate(&slf.get_type())?;
+        attributes(&copy)?.update(attributes(slf)?.as_mapping())?;
+        if let Ok(base) = copy.cast::<Self>() {
+            if let Some(raw) = slf.get().raw(py) {
+                base.get().set_raw(raw);
+            }
+            let has_files = &slf.get().has_files;
+            base.get().has_files.store(has_files.load(Relaxed), Relaxed);
+        }
+        Ok(copy)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.raw.get())
+    }
+}

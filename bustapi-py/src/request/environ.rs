@@ -1,0 +1,192 @@
+//! The WSGI environment (PEP 3333) of a request.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use bustapi_http::{Peer, Scheme};
+use http::Version;
+use http::uri::PathAndQuery;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::ground::object::latin1;
+use crate::request::raw::RawRequest;
+
+/// What is the same in all environs of an address of the server.
+struct Template {
+    local: Peer,
+    scheme: Scheme,
+    items: Py<PyDict>,
+}
+
+/// What is set for every request of a TCP connection.
+const EVERY_REQUEST: [&str; 10] = [
+    "REQUEST_METHOD",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "REQUEST_URI",
+    "RAW_URI",
+    "SERVER_PROTOCOL",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "wsgi.input",
+    "wsgi.errors",
+];
+
+/// The template used last; a server has few addresses, and mostly one.
+static TEMPLATE: Mutex<Option<Template>> = Mutex::new(None);
+
+/// What does not depend on the request; copying it is cheaper than adding each item.
+fn constants<'py>(py: Python<'py>, raw: &RawRequest) -> PyResult<Bound<'py, PyDict>> {
+    let conn = raw.conn();
+    let lock = || TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = lock()
+        .as_ref()
+        .filter(|known| known.local == conn.local && known.scheme == conn.scheme)
+        .map(|known| known.items.clone_ref(py));
+    if let Some(known) = known {
+        return known.bind(py).copy();
+    }
+    let dict = PyDict::new(py);
+    dict.set_item("SCRIPT_NAME", "")?;
+    dict.set_item("SERVER_SOFTWARE", "bustapi")?;
+    dict.set_item("wsgi.version", PyTuple::new(py, [1, 0])?)?;
+    dict.set_item("wsgi.url_scheme", raw.scheme(py))?;
+    dict.set_item("wsgi.input_terminated", true)?;
+    dict.set_item("wsgi.multithread", true)?;
+    dict.set_item("wsgi.multiprocess", true)?;
+    dict.set_item("wsgi.run_once", false)?;
+    let (name, port) = raw.server_address();
+    dict.set_item("SERVER_NAME", name)?;
+    dict.set_item("SERVER_PORT", port.to_string())?;
+    // A copy has a table of the same size as long as most of it is in use: with the keys that
+    // every request sets, and some more for a moment, no request's fields enlarge it.
+    for key in EVERY_REQUEST {
+        dict.set_item(key, py.None())?;
+    }
+    let reserved = (0..6).map(|number| format!("reserved {number}"));
+    for key in reserved.clone() {
+        dict.set_item(key, py.None())?;
+    }
+    for key in reserved {
+        dict.del_item(key)?;
+    }
+    // The name of a unix socket is the client's to say.
+    if matches!(conn.local, Peer::Tcp(_)) {
+        let template = Template {
+            local: conn.local.clone(),
+            scheme: conn.scheme,
+            items: dict.copy()?.unbind(),
+        };
+        let old = lock().replace(template);
+        drop(old);
+    }
+    Ok(dict)
+}
+
+/// Makes the environ of `raw`.
+///
+/// # Errors
+///
+/// `MemoryError`; `AttributeError` if the program has deleted `sys.stderr`.
+pub(crate) fn make<'py>(py: Python<'py>, raw: &RawRequest) -> PyResult<Bound<'py, PyDict>> {
+    let environ = constants(py, raw)?;
+    let (head, conn) = (raw.head(), raw.conn());
+    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let target = latin1(py, target.as_bytes())?;
+    let protocol = match head.version {
+        Version::HTTP_10 => intern!(py, "HTTP/1.0"),
+        Version::HTTP_2 => intern!(py, "HTTP/2"),
+        _ => intern!(py, "HTTP/1.1"),
+    };
+    let query = head.uri.query().unwrap_or_default();
+    environ.set_item(intern!(py, "REQUEST_METHOD"), raw.method(py))?;
+    environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &raw.decoded_path())?)?;
+    environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, query.as_bytes())?)?;
+    environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
+    environ.set_item(intern!(py, "RAW_URI"), target)?;
+    environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
+    match &conn.remote {
+        Peer::Tcp(remote) => {
+            environ.set_item(intern!(py, "REMOTE_ADDR"), remote.ip().to_string())?;
+            environ.set_item(intern!(py, "REMOTE_PORT"), remote.port().to_string())?;
+        }
+        Peer::Unix(_) => {
+            environ.del_item(intern!(py, "REMOTE_ADDR"))?;
+            environ.del_item(intern!(py, "REMOTE_PORT"))?;
+        }
+    }
+    environ.set_item(intern!(py, "wsgi.input"), raw.input(py)?)?;
+    environ.set_item(intern!(py, "wsgi.errors"), stderr(py)?)?;
+    let mut fields = head.headers.iter().peekable();
+    while let Some((name, value)) = fields.next() {
+        // Repeats follow each other.
+        let mut repeated = false;
+        while fields.next_if(|(next, _)| *next == name).is_some() {
+            repeated = true;
+        }
+        // `X_Y` would pass for `X-Y`, which proxies clean up and this one they do not.
+        if name.as_str().contains('_') {
+            continue;
+        }
+        let value = if repeated {
+            raw.field(name.as_str()).unwrap_or_default()
+        } else {
+            Cow::Borrowed(value.as_bytes())
+        };
+        environ.set_item(key(py, name.as_str()), latin1(py, &value)?)?;
+    }
+    if let Some(authority) = head.uri.authority() {
+        environ.set_item(intern!(py, "HTTP_HOST"), authority.as_str())?;
+    }
+    Ok(environ)
+}
+
+/// `sys.stderr` as the program has it now.
+fn stderr(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    // Importing even what is loaded costs as much as half the environ.
+    static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let sys = SYS.get_or_try_init(py, || py.import("sys").map(Bound::unbind))?;
+    sys.bind(py).getattr(intern!(py, "stderr"))
+}
+
+/// The key of a header field, whose name is in lower case: `x-forwarded-for` has
+/// `HTTP_X_FORWARDED_FOR`.
+fn key<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
+    // The fields that most requests have.
+    match name {
+        "accept" => intern!(py, "HTTP_ACCEPT").clone(),
+        "accept-encoding" => intern!(py, "HTTP_ACCEPT_ENCODING").clone(),
+        "accept-language" => intern!(py, "HTTP_ACCEPT_LANGUAGE").clone(),
+        "authorization" => intern!(py, "HTTP_AUTHORIZATION").clone(),
+        "cache-control" => intern!(py, "HTTP_CACHE_CONTROL").clone(),
+        "connection" => intern!(py, "HTTP_CONNECTION").clone(),
+        "content-length" => intern!(py, "CONTENT_LENGTH").clone(),
+        "content-type" => intern!(py, "CONTENT_TYPE").clone(),
+        "cookie" => intern!(py, "HTTP_COOKIE").clone(),
+        "host" => intern!(py, "HTTP_HOST").clone(),
+        "origin" => intern!(py, "HTTP_ORIGIN").clone(),
+        "referer" => intern!(py, "HTTP_REFERER").clone(),
+        "user-agent" => intern!(py, "HTTP_USER_AGENT").clone(),
+        "x-forwarded-for" => intern!(py, "HTTP_X_FORWARDED_FOR").clone(),
+        "x-forwarded-proto" => intern!(py, "HTTP_X_FORWARDED_PROTO").clone(),
+        "x-requested-with" => intern!(py, "HTTP_X_REQUESTED_WITH").clone(),
+        other => PyString::new(py, &environ_key(other)),
+    }
+}
+
+/// The key under which a lookup of `name`, in any case and with `_` for `-`, finds a field.
+pub(crate) fn environ_key(name: &str) -> String {
+    let mut key = String::with_capacity(name.len() + 5);
+    key.push_str("HTTP_");
+    key.extend(name.chars().map(|c| match c {
+        '-' => '_',
+        other => other.to_ascii_uppercase(),
+    }));
+    if matches!(key.as_str(), "HTTP_CONTENT_TYPE" | "HTTP_CONTENT_LENGTH") {
+        key.drain(..5);
+    }
+    key
+}

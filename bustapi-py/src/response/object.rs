@@ -1,0 +1,303 @@
+//! Objects of the default response class: made without its constructor, and read without being
+//! called.
+//!
+//! `bustapi.response` names the class, and `bustapi.json.provider` the class of JSON providers.
+//! Applications have subclasses of them, and replace attributes of either.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{
+    PyBool, PyBytes, PyDict, PyList, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefProxy,
+};
+
+use crate::ground::object::allocate;
+use crate::ground::overrides::Defaults;
+use crate::json::write;
+use crate::lifecycle::plan::Plan;
+use crate::request::raw::RawRequest;
+use crate::response::wsgi::{Head, Status, has_no_body, header_map, join, whole};
+use bustapi_http::Response;
+use bytes::Bytes;
+use http::header::{CONTENT_LOCATION, LOCATION};
+
+/// The default response class, and the class of its headers.
+struct Package {
+    headers: Py<PyType>,
+    defaults: Defaults,
+}
+
+static PACKAGE: PyOnceLock<Package> = PyOnceLock::new();
+
+/// The default class of JSON providers.
+static PROVIDER: PyOnceLock<Defaults> = PyOnceLock::new();
+
+/// What makes a response object, reads it and sends it.
+const RESPONSE_STEPS: [&str; 13] = [
+    "__init__",
+    "__call__",
+    "autocorrect_location_header",
+    "automatically_set_content_length",
+    "close",
+    "default_mimetype",
+    "default_status",
+    "get_app_iter",
+    "get_wsgi_headers",
+    "get_wsgi_response",
+    "implicit_sequence_conversion",
+    "iter_encoded",
+    "set_data",
+];
+
+/// What decides how a provider writes a response.
+const PROVIDER_STEPS: [&str; 8] = [
+    "response",
+    "dumps",
+    "_prepare_response_obj",
+    "default",
+    "compact",
+    "ensure_ascii",
+    "mimetype",
+    "sort_keys",
+];
+
+/// What reads JSON.
+const PROVIDER_READER: [&str; 1] = ["loads"];
+
+/// Names the default response class and the class of headers; called once, where it is defined.
+#[pyfunction]
+pub(crate) fn set_response_classes(
+    response: &Bound<'_, PyType>,
+    headers: &Bound<'_, PyType>,
+) -> PyResult<()> {
+    let package = Package {
+        headers: headers.clone().unbind(),
+        defaults: Defaults::note(response, &[&RESPONSE_STEPS])?,
+    };
+    PACKAGE
+        .set(response.py(), package)
+        .map_err(|_| PyRuntimeError::new_err("the response classes are set already"))
+}
+
+/// Names the default class of JSON providers; called once, where it is defined.
+#[pyfunction]
+pub(crate) fn set_json_provider(provider: &Bound<'_, PyType>) -> PyResult<()> {
+    let defaults = Defaults::note(provider, &[&PROVIDER_STEPS, &PROVIDER_READER])?;
+    PROVIDER
+        .set(provider.py(), defaults)
+        .map_err(|_| PyRuntimeError::new_err("the class of JSON providers is set already"))
+}
+
+fn package(py: Python<'_>) -> PyResult<&Package> {
+    PACKAGE
+        .get(py)
+        .ok_or_else(|| PyRuntimeError::new_err("bustapi.response has not been imported"))
+}
+
+/// The class of headers of response objects.
+///
+/// # Errors
+///
+/// `RuntimeError` before the package has named it.
+pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    Ok(package(py)?.headers.bind(py))
+}
+
+/// Tell whether a class makes and sends responses as the default one does.
+///
+/// # Errors
+///
+/// `RuntimeError` before the package has named the default one.
+#[pyfunction]
+pub(crate) fn is_default_response(class: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match class.cast::<PyType>() {
+        Ok(class) => Ok(package(class.py())?.defaults.kept_by(class)? != 0),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Tell whether a JSON provider is of the default class, or of one that writes responses like it,
+/// and nothing but its application is set on it.
+///
+/// # Errors
+///
+/// `RuntimeError` before the package has named the default class.
+#[pyfunction]
+pub(crate) fn is_default_provider(provider: &Bound<'_, PyAny>) -> PyResult<bool> {
+    keeps(provider, 1)
+}
+
+/// Whether `provider.loads` is the default class's.
+///
+/// # Errors
+///
+/// `RuntimeError` before the package has named the default class.
+pub(crate) fn reads_by_default(provider: &Bound<'_, PyAny>) -> PyResult<bool> {
+    keeps(provider, 1 << 1)
+}
+
+fn keeps(provider: &Bound<'_, PyAny>, group: u8) -> PyResult<bool> {
+    let py = provider.py();
+    let defaults = PROVIDER
+        .get(py)
+        .ok_or_else(|| PyRuntimeError::new_err("bustapi.json has not been imported"))?;
+    if defaults.kept_by(&provider.get_type())? & group == 0 {
+        return Ok(false);
+    }
+    let set = provider.getattr(intern!(py, "__dict__"))?;
+    Ok(set.cast::<PyDict>()?.len() <= 1)
+}
+
+/// Makes the object that `class`, which makes responses as the default one does, would make of a
+/// whole body with status 200.
+///
+/// # Errors
+///
+/// Whatever allocating or assigning raises.
+pub(crate) fn make<'py>(
+    class: &Bound<'py, PyType>,
+    media_type: &str,
+    body: &[u8],
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = class.py();
+    let length = body.len().to_string();
+    let fields = PyList::new(
+        py,
+        [
+            (
+                intern!(py, "Content-Type"),
+                PyString::intern(py, media_type),
+            ),
+            (intern!(py, "Content-Length"), PyString::new(py, &length)),
+        ],
+    )?;
+    let headers = allocate(headers_class(py)?)?;
+    headers.setattr(intern!(py, "_list"), fields)?;
+    let pieces = PyList::new(py, [PyBytes::new(py, body)])?;
+    let response = allocate(class)?;
+    response.setattr(intern!(py, "headers"), headers)?;
+    response.setattr(intern!(py, "_status"), intern!(py, "200 OK"))?;
+    response.setattr(intern!(py, "_status_code"), 200)?;
+    response.setattr(intern!(py, "direct_passthrough"), PyBool::new(py, false))?;
+    response.setattr(intern!(py, "_on_close"), PyList::empty(py))?;
+    response.setattr(intern!(py, "response"), pieces)?;
+    Ok(response)
+}
+
+/// What `provider.response(*args, **kwargs)` of the default provider returns; `None` for values
+/// and classes that are the provider's own matter.
+///
+/// # Errors
+///
+/// What writing the value raises, as from the provider.
+#[pyfunction]
+pub(crate) fn json_response<'py>(
+    provider: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+    kwargs: &Bound<'py, PyDict>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = provider.py();
+    let value = match (args.len(), kwargs.is_empty()) {
+        (1, true) => args.get_item(0)?,
+        (0, false) => kwargs.clone().into_any(),
+        _ => return Ok(None),
+    };
+    if !is_default_provider(provider)? {
+        return Ok(None);
+    }
+    let app = provider.getattr(intern!(py, "_app"))?;
+    let Ok(app) = app.cast_into::<PyWeakrefProxy>() else {
+        return Ok(None);
+    };
+    let Some(app) = app.upgrade() else {
+        return Ok(None);
+    };
+    let config = app.getattr(intern!(py, "config"))?;
+    if config.get_item(intern!(py, "DEBUG"))?.is_truthy()? {
+        return Ok(None);
+    }
+    let class = app.getattr(intern!(py, "response_class"))?;
+    if !is_default_response(&class)? {
+        return Ok(None);
+    }
+    let default = provider.getattr(intern!(py, "default"))?;
+    let Some(mut text) = write::dumps_with(&value, &default, write::COMPACT)? else {
+        return Ok(None);
+    };
+    text.push(b'\n');
+    make(class.cast()?, "application/json", &text).map(Some)
+}
+
+/// How many attributes an object of the default response class has.
+const RESPONSE_STATE: usize = 6;
+
+/// A response object of the default kind with its whole body in memory, read in place of
+/// being called; `None` for any other.
+///
+/// # Errors
+///
+/// `ValueError` for header fields or a status that cannot be sent.
+pub(crate) fn from_response(
+    plan: &Plan,
+    response: &Bound<'_, PyAny>,
+    raw: &RawRequest,
+) -> PyResult<Option<Response>> {
+    let py = response.py();
+    if !plan.lean_response || !response.get_type().is(plan.response_class.bind(py)) {
+        return Ok(None);
+    }
+    let state = response.getattr(intern!(py, "__dict__"))?;
+    let state = state.cast::<PyDict>()?;
+    // What an application has set on one object may be one of the methods that are left out; what
+    // it has taken away is the constructor's to miss.
+    if state.len() != RESPONSE_STATE {
+        return Ok(None);
+    }
+    let (Some(pieces), Some(on_close), Some(status), Some(headers)) = (
+        state.get_item(intern!(py, "response"))?,
+        state.get_item(intern!(py, "_on_close"))?,
+        state.get_item(intern!(py, "_status"))?,
+        state.get_item(intern!(py, "headers"))?,
+    ) else {
+        return Ok(None);
+    };
+    let Ok(pieces) = pieces.cast_exact::<PyList>() else {
+        return Ok(None);
+    };
+    if on_close.is_truthy()? {
+        return Ok(None);
+    }
+    let status = Status::parse(status.cast::<PyString>()?)?;
+    // Werkzeug takes a dict as well.
+    if !headers.get_type().is(headers_class(py)?) {
+        return Ok(None);
+    }
+    let list = headers.getattr(intern!(py, "_list"))?;
+    let headers = match header_map(list.cast::<PyList>()?) {
+        Ok(headers)
+            if !headers.contains_key(LOCATION)
+                && !headers.contains_key(CONTENT_LOCATION)
+                && !has_no_body(status.code) =>
+        {
+            headers
+        }
+        // Beyond stating the length, Werkzeug mends URLs (one may not be sendable before) and
+        // takes fields that some statuses must not have.
+        _ => {
+            let environ = raw.environ(py)?;
+            let sent = response.call_method1(intern!(py, "get_wsgi_headers"), (environ,))?;
+            let list = sent.getattr(intern!(py, "_list"))?;
+            header_map(list.cast::<PyList>()?)?
+        }
+    };
+    let body = if has_no_body(status.code) {
+        Bytes::new()
+    } else {
+        match join(pieces)? {
+            Some(body) => body,
+            None => return Ok(None),
+        }
+    };
+    Ok(Some(whole(Head { status, headers }, body)))
+}

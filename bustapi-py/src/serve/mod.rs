@@ -1,0 +1,8 @@
+//! Python applications on the server: where their views run, and how answers come back.
+
+pub(crate) mod application;
+pub(crate) mod calls;
+pub(crate) mod endpoint;
+pub(crate) mod event_loop;
+pub(crate) mod server;
+pub(crate) mod static_files;
