@@ -18,40 +18,32 @@
 //!    body's end the request is noted in the access log.
 #![forbid(unsafe_code)]
 
-mod access_log;
-mod answer;
-mod body;
 mod config;
 mod connection;
 mod dispatch;
 mod error;
+mod exchange;
 pub mod executor;
-mod fault;
-mod file_body;
-pub mod framing;
-mod habit;
-mod handler;
-mod listener;
 mod lock;
-mod pool;
-mod server;
-pub mod shutdown;
+mod log;
+mod serve;
 mod static_files;
-mod stream;
-mod turn;
-mod usage;
-mod watch;
 
-pub use access_log::{AccessHook, AccessRecord};
-pub use body::{IncomingBody, RequestBody};
 pub use bustapi_http as http_message;
 pub use config::Config;
-pub use dispatch::{Dispatcher, Matched, Routed, Routes};
+pub use connection::framing;
+pub use dispatch::handler::Handler;
+pub use dispatch::routed::{Matched, Routed};
+pub use dispatch::routes::{Dispatcher, Routes};
 pub use error::{ReadError, ServerError};
-pub use fault::{internal_error, log, set_logger};
-pub use handler::{Answer, Handler, Responder, responder};
-pub use listener::{Address, Listener};
-pub use server::Server;
+pub use exchange::access_log::{AccessHook, AccessRecord};
+pub use exchange::own_answers::internal_error;
+pub use exchange::request_body::{IncomingBody, RequestBody};
+pub use exchange::responder::{Answer, Responder, responder};
+pub use log::{log, set_logger};
+pub use serve::listener::{Address, Listener};
+pub use serve::server::Server;
+pub use serve::shutdown;
 pub use static_files::{Coding, FileError, StaticFiles, accepted_codings, is_coded};
 
 // The examples of the README are tested with the documentation's.

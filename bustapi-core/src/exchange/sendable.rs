@@ -8,7 +8,8 @@ use bustapi_http::{Body, Response};
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 
-use crate::fault;
+use crate::exchange::own_answers;
+use crate::log::log;
 
 /// Corrects what contradicts the framing of `response`; `is_head` where the request was HEAD.
 pub(crate) fn make_sendable(response: &mut Response, is_head: bool) {
@@ -16,10 +17,10 @@ pub(crate) fn make_sendable(response: &mut Response, is_head: bool) {
     *response.version_mut() = Version::HTTP_11;
     let status = response.status();
     if status.is_informational() {
-        fault::log(&format!(
+        log(&format!(
             "a handler answered with status {status}, which is not final"
         ));
-        *response = fault::internal_error();
+        *response = own_answers::internal_error();
         return;
     }
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
@@ -48,7 +49,7 @@ pub(crate) fn make_sendable(response: &mut Response, is_head: bool) {
         (Some(declared), Some(length)) if declared == length => {}
         (Some(_), None) => {}
         (_, length) => {
-            fault::log(&format!(
+            log(&format!(
                 "a handler gave a content length that its body does not have: {:?}",
                 response.headers().get(CONTENT_LENGTH)
             ));

@@ -9,14 +9,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval, timeout};
 
-use crate::access_log::{AccessHook, AccessRecord, write_to_stderr};
 use crate::config::Config;
-use crate::connection::{Shared, protocol, serve};
-use crate::dispatch::Dispatcher;
+use crate::connection::http1::{Shared, protocol, serve};
+use crate::connection::socket::{Socket, peers};
+use crate::connection::stream::Stream;
+use crate::dispatch::routes::Dispatcher;
 use crate::error::ServerError;
-use crate::listener::{Acceptor, Listener};
-use crate::stream::{Socket, Stream, peers};
-use crate::watch::{TICK, Watch};
+use crate::exchange::access_log::{AccessHook, AccessRecord, write_to_stderr};
+use crate::exchange::deadlines::{TICK, Watch};
+use crate::serve::listener::{Acceptor, Listener};
 
 /// Serves requests that come on a listener.
 pub struct Server {
@@ -132,7 +133,7 @@ impl Server {
         tokio::task::yield_now().await;
         watch.drain();
         if timeout(drain_timeout, watch.empty()).await.is_err() {
-            crate::fault::log(&format!(
+            crate::log::log(&format!(
                 "{} connections were still busy at the end of the drain time",
                 watch.count()
             ));

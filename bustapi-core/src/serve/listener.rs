@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
 
+use crate::connection::socket::Socket;
 use crate::error::ServerError;
-use crate::stream::Socket;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,7 +231,7 @@ impl Acceptor {
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     if !told {
-                        crate::fault::log(&format!("cannot accept a connection: {error}"));
+                        crate::log::log(&format!("cannot accept a connection: {error}"));
                         told = true;
                     }
                     tokio::time::sleep(ACCEPT_PAUSE).await;

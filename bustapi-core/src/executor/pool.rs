@@ -21,10 +21,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use crate::executor::{BATCH_TIME, Entry, Work};
-use crate::fault;
-use crate::habit::Habit;
+use crate::executor::habit::Habit;
+use crate::executor::work::{BATCH_TIME, Entry, Work};
 use crate::lock::lock;
+use crate::log::log;
 
 /// How long a thread stays that has nothing to do, unless the server says otherwise.
 const IDLE_TIME: Duration = Duration::from_secs(30);
@@ -174,7 +174,7 @@ impl<W: Work> Pool<W> {
         } else {
             drop(state);
             if let Some(notice) = lock(&self.notice).take() {
-                fault::log(&notice);
+                log(&notice);
             }
         }
         true
@@ -186,7 +186,7 @@ impl<W: Work> Pool<W> {
             .name("bustapi-pool".to_owned())
             .spawn(move || pool.live());
         if let Err(error) = &spawned {
-            fault::log(&format!("cannot start a pool thread: {error}"));
+            log(&format!("cannot start a pool thread: {error}"));
             lock(&self.state).end_unheard();
         }
         spawned.is_ok()
@@ -213,7 +213,7 @@ impl<W: Work> Pool<W> {
         drop(state);
         self.ended.notify_all();
         if !retired || lived.is_err() {
-            fault::log(&format!(
+            log(&format!(
                 "a pool thread could not work; {} calls are given up",
                 stranded.len()
             ));
@@ -274,7 +274,7 @@ impl<W: Work> Pool<W> {
             Some(job)
         };
         if catch_unwind(AssertUnwindSafe(|| self.work.run(&mut next))).is_err() {
-            fault::log("a handler panicked on a pool thread");
+            log("a handler panicked on a pool thread");
         }
         if entered.is_none() {
             // It did not get in: let another try.

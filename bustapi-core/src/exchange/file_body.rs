@@ -4,7 +4,7 @@
 //!
 //! hyper writes buffers. For a piece of a file that is in the system's cache it is given a
 //! stand-in ([`Chunk::File`]), whose buffer is a region that nobody reads or writes. What hyper
-//! writes goes through [`Stream`](crate::stream::Stream), which knows the region by its address
+//! writes goes through [`Stream`](crate::connection::stream::Stream), which knows the region by its address
 //! and has the system send the piece (`sendfile`) in the stand-in's place; which piece it is,
 //! the connection's [`FilePieces`] tell.
 //!

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::file_body::FilePieces;
+use crate::exchange::file_body::FilePieces;
 use crate::lock::lock;
 
 /// The precision of time-outs; a quarter of a second costs nothing and is soon enough.

@@ -22,7 +22,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::usage::Spent;
+use crate::executor::thread_usage::Spent;
 
 /// Calls that take longer than this hold up the other connections noticeably.
 pub const QUICK: Duration = Duration::from_millis(1);

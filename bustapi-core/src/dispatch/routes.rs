@@ -3,47 +3,14 @@
 use std::sync::Arc;
 
 use bustapi_http::{Request, Scheme};
-use bustapi_router::{Map, MapOptions, Match, MatchError, MatchRequest, Rule, RuleError, Value};
+use bustapi_router::{Map, MapOptions, Match, MatchError, MatchRequest, Rule, RuleError};
 use http::Method;
 
-use crate::body::RequestBody;
-use crate::fault;
-use crate::handler::{Handler, Responder};
-
-/// A request on its way to a handler.
-#[derive(Debug)]
-pub struct Routed {
-    /// The request.
-    pub request: Request<RequestBody>,
-    /// The rule that led here; `None` before any was asked for.
-    pub matched: Option<Matched>,
-}
-
-/// The rule that a request matched, and the values of its variables.
-#[derive(Debug, Clone)]
-pub struct Matched {
-    map: Arc<Map>,
-    found: Match,
-}
-
-impl Matched {
-    /// The rule's endpoint.
-    #[must_use]
-    pub fn endpoint(&self) -> &str {
-        self.found.endpoint(&self.map)
-    }
-
-    /// The value of a variable of the rule.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.found.get(&self.map, name)
-    }
-
-    /// All variables and their values.
-    pub fn args(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.found.args(&self.map)
-    }
-}
+use crate::dispatch::handler::Handler;
+use crate::dispatch::routed::{Matched, Routed};
+use crate::exchange::own_answers;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::responder::Responder;
 
 /// Sends each request to its handler.
 pub struct Dispatcher {
@@ -164,9 +131,9 @@ impl Handler for Routes {
             Err(MatchError::MethodNotAllowed { allowed })
                 if routed.request.head.method == Method::OPTIONS =>
             {
-                responder.complete(fault::allowed_methods(&allowed));
+                responder.complete(own_answers::allowed_methods(&allowed));
             }
-            Err(error) => responder.complete(fault::unmatched(&error)),
+            Err(error) => responder.complete(own_answers::unmatched(&error)),
         }
     }
 }

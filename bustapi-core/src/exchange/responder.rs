@@ -8,32 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use bustapi_http::Response;
 
-use crate::dispatch::Routed;
-use crate::fault;
-
-/// Answers requests. Called on the IO thread, so it must return quickly: whatever takes
-/// time goes on elsewhere and completes the [`Responder`] later.
-///
-/// A handler cannot fail: a fault becomes a response, and a responder dropped unused answers 500.
-pub trait Handler: Send + Sync + 'static {
-    /// Answers one request, now or later, through `responder`.
-    fn handle(&self, routed: Routed, responder: Responder);
-}
-
-impl<F> Handler for F
-where
-    F: Fn(Routed, Responder) + Send + Sync + 'static,
-{
-    fn handle(&self, routed: Routed, responder: Responder) {
-        self(routed, responder);
-    }
-}
-
-impl Handler for Arc<dyn Handler> {
-    fn handle(&self, routed: Routed, responder: Responder) {
-        (**self).handle(routed, responder);
-    }
-}
+use crate::exchange::own_answers;
+use crate::log::log;
 
 /// What a responder and its answer share.
 #[derive(Default)]
@@ -137,8 +113,8 @@ impl Drop for Responder {
         if let Some(exchange) = self.exchange.take()
             && !matches!(*exchange.lock(), State::Closed)
         {
-            fault::log("a request was dropped without an answer");
-            send(&exchange, fault::internal_error());
+            log("a request was dropped without an answer");
+            send(&exchange, own_answers::internal_error());
         }
     }
 }
@@ -182,7 +158,7 @@ impl Future for Answer {
                 Poll::Pending
             }
             // Polled again after its end.
-            State::Closed => Poll::Ready(fault::internal_error()),
+            State::Closed => Poll::Ready(own_answers::internal_error()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The usual way to stop a server: a signal.
 
-use crate::fault;
+use crate::log::log;
 
 /// Completes when the process is asked to end, by SIGINT or SIGTERM (on Windows by Ctrl-C).
 /// A second signal does not wait for open requests: it ends the process at once, with the
@@ -25,7 +25,7 @@ pub async fn stop_signal() {
         }
         Err(error) => {
             // The server is of use all the same: the signals then end it as they always do.
-            fault::log(&format!("cannot wait for signals: {error}"));
+            log(&format!("cannot wait for signals: {error}"));
             std::future::pending::<()>().await;
         }
     }

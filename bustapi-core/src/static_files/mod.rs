@@ -8,6 +8,7 @@
 //! after a request has come, so that no answer is older than the file. That is half the cost of
 //! an answer; the requests that an IO thread answers in one [`Turn`] share it.
 
+mod codings;
 mod known;
 
 use std::borrow::Cow;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bustapi_http::conditional::{ETag, Outcome, Validators, evaluate};
 use bustapi_http::date::HttpDate;
 use bustapi_http::headers::{dump_options, is_dropped_by_not_modified, joined_text};
-use bustapi_http::media_type::{Accept, AcceptKind, MediaTypes, OCTET_STREAM, with_charset};
+use bustapi_http::media_type::{MediaTypes, OCTET_STREAM, with_charset};
 use bustapi_http::query::{percent_decode_lossy, percent_encode};
 use bustapi_http::range::{ByteSpan, ContentRange};
 use bustapi_http::{Body, Response, text_response};
@@ -30,11 +31,14 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 
-use crate::dispatch::Routed;
-use crate::fault;
-use crate::handler::{Handler, Responder};
-use crate::turn::Turn;
+use crate::dispatch::handler::Handler;
+use crate::dispatch::routed::Routed;
+use crate::exchange::own_answers;
+use crate::exchange::responder::Responder;
+use crate::executor::batch::Turn;
+use crate::log::log;
 
+pub use codings::{Coding, accepted_codings, is_coded};
 use known::{ATTEMPTS, Cache, Content, Known, Stamp, read};
 
 /// Why there is no file to answer with.
@@ -398,60 +402,6 @@ impl StaticFiles {
     }
 }
 
-/// A coding of files that lie beside their originals.
-#[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Coding {
-    /// As in `Content-Encoding`.
-    pub name: &'static str,
-    /// What the name of the coded file has beyond the original's.
-    pub suffix: &'static str,
-}
-
-/// The better one first.
-const CODINGS: [Coding; 2] = [
-    Coding {
-        name: "br",
-        suffix: ".br",
-    },
-    Coding {
-        name: "gzip",
-        suffix: ".gz",
-    },
-];
-
-/// Whether a file of this name is coded itself, so that it is sent as it is.
-#[must_use]
-pub fn is_coded(name: &str) -> bool {
-    CODINGS.iter().any(|coding| name.ends_with(coding.suffix))
-}
-
-/// The codings in which a client that sent this `Accept-Encoding` may be sent the file `name`,
-/// the one it likes best first, and of equal ones the better first. None that it likes less than
-/// the file as it is (RFC 9110 section 12.5.3).
-///
-/// ```
-/// let codings = bustapi_core::accepted_codings("app.js", "gzip, deflate, br;q=0.9, zstd");
-/// let names: Vec<_> = codings.iter().map(|coding| coding.name).collect();
-/// assert_eq!(names, ["gzip", "br"]);
-/// ```
-#[must_use]
-pub fn accepted_codings(name: &str, accept_encoding: &str) -> Vec<&'static Coding> {
-    if is_coded(name) {
-        return Vec::new();
-    }
-    let accept = Accept::parse(accept_encoding, AcceptKind::Word);
-    let quality = |coding: &str| accept.quality(coding).unwrap_or(0.0);
-    let least = quality("identity");
-    let mut rated: Vec<_> = CODINGS
-        .iter()
-        .map(|coding| (quality(coding.name), coding))
-        .filter(|(quality, _)| *quality > 0.0 && *quality >= least)
-        .collect();
-    rated.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    rated.into_iter().map(|(_, coding)| coding).collect()
-}
-
 fn unreadable(path: &str) -> impl FnOnce(io::Error) -> FileError {
     move |source| FileError::Unreadable {
         path: path.to_owned(),
@@ -529,8 +479,8 @@ fn failed(error: &FileError) -> Response {
             response
         }
         FileError::Unreadable { .. } => {
-            fault::log(&error.to_string());
-            fault::internal_error()
+            log(&error.to_string());
+            own_answers::internal_error()
         }
     }
 }

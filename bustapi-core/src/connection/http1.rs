@@ -16,16 +16,18 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 
-use crate::access_log::{AccessEntry, AccessHook};
-use crate::answer;
-use crate::body::{IncomingBody, RequestBody, Tail, WireBody};
 use crate::config::Config;
-use crate::dispatch::Dispatcher;
+use crate::connection::stream::Stream;
+use crate::dispatch::routes::Dispatcher;
 use crate::error::ReadError;
-use crate::fault;
-use crate::handler::{Answer, responder};
-use crate::stream::Stream;
-use crate::watch::{ConnState, Phase, Watched};
+use crate::exchange::access_log::{AccessEntry, AccessHook};
+use crate::exchange::deadlines::{ConnState, Phase, Watched};
+use crate::exchange::own_answers;
+use crate::exchange::request_body::{IncomingBody, RequestBody};
+use crate::exchange::responder::{Answer, responder};
+use crate::exchange::sendable;
+use crate::exchange::wire_body::{Tail, WireBody};
+use crate::log::log;
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
@@ -127,7 +129,7 @@ impl Future for Connection {
             connection.as_mut().poll(context)
         };
         let Ok(polled) = catch_unwind(AssertUnwindSafe(poll)) else {
-            fault::log("an answer panicked while it was sent");
+            log("an answer panicked while it was sent");
             return Poll::Ready(());
         };
         // Errors here are the client's (it went away, or sent what hyper has answered with 400)
@@ -141,7 +143,7 @@ fn expire(connection: Protocol, state: &ConnState) {
     if state.owes_request() && !state.is_draining() {
         let stream = connection.into_parts().io.into_inner();
         // Best effort: a client that does not read its answers is not waited for.
-        drop(stream.socket.try_write(fault::REQUEST_TIMEOUT_ANSWER));
+        drop(stream.socket.try_write(own_answers::REQUEST_TIMEOUT_ANSWER));
     }
 }
 
@@ -195,7 +197,7 @@ fn dispatch(shared: &Shared, head: Parts, conn: &Arc<ConnInfo>, body: RequestBod
     let call = || shared.dispatcher.dispatch(request, responder);
     if catch_unwind(AssertUnwindSafe(call)).is_err() {
         // The responder has answered 500 as it was dropped, if the handler had not answered.
-        fault::log("a handler panicked");
+        log("a handler panicked");
     }
     Step::Answer(answer)
 }
@@ -205,18 +207,18 @@ impl RequestService {
     fn refuse(&self, head: &Parts) -> Option<Response> {
         let uri = &head.uri;
         if head.method == Method::CONNECT {
-            return Some(fault::no_tunnel());
+            return Some(own_answers::no_tunnel());
         }
         if uri.path().as_bytes().first() != Some(&b'/') {
             let asks_server = head.method == Method::OPTIONS && uri.path() == "*";
-            return (!asks_server).then(fault::bad_request);
+            return (!asks_server).then(own_answers::bad_request);
         }
         if target_length(uri) > self.shared.config.max_target_size {
-            return Some(fault::target_too_long());
+            return Some(own_answers::target_too_long());
         }
         // User information is for clients to keep (RFC 9110 section 4.2.4).
         let authority = uri.authority()?.as_str();
-        authority.contains('@').then(fault::bad_request)
+        authority.contains('@').then(own_answers::bad_request)
     }
 
     /// Decides how a body is read: refused, whole and beforehand, or as the handler asks.
@@ -228,7 +230,7 @@ impl RequestService {
             && size > limit
         {
             let error = ReadError::TooLarge { limit };
-            return Step::Refused(Some(fault::unreadable_body(&error)));
+            return Step::Refused(Some(own_answers::unreadable_body(&error)));
         }
         let body = IncomingBody::new(incoming, limit, Arc::clone(&self.state));
         // Reading makes hyper ask an expecting client for the body; that is the handler's to do.
@@ -242,7 +244,7 @@ impl RequestService {
         Step::Buffering(Box::pin(async move {
             match RequestBody::Stream(body).read_all().await {
                 Ok(bytes) => dispatch(&shared, head, &conn, RequestBody::Full(bytes)),
-                Err(error) => Step::Refused(Some(fault::unreadable_body(&error))),
+                Err(error) => Step::Refused(Some(own_answers::unreadable_body(&error))),
             }
         }))
     }
@@ -289,11 +291,11 @@ impl Future for Answering {
                 }
                 Step::Buffering(future) => this.step = ready!(future.as_mut().poll(context)),
                 Step::Refused(response) => {
-                    break response.take().unwrap_or_else(fault::internal_error);
+                    break response.take().unwrap_or_else(own_answers::internal_error);
                 }
             }
         };
-        answer::make_sendable(&mut response, self.is_head);
+        sendable::make_sendable(&mut response, self.is_head);
         if self.state.is_draining() {
             // hyper does not know yet if the first request of a connection came after the stop.
             let close = HeaderValue::from_static("close");

@@ -1,16 +1,4 @@
-//! Decides where calls run that may or may not block: at once on the IO thread, or on a
-//! pool of threads. Generic over what is called; nothing here knows Python.
-//!
-//! # Theory of operation
-//!
-//! Handing a call to another thread and back costs two to four microseconds; running it on
-//! the IO thread costs nothing but holds up every other connection for as long as it takes.
-//! So each endpoint is watched: [`Habit`] says where its calls run.
-//!
-//! Calls on the IO thread are queued and run together by one task, which the runtime
-//! schedules behind the connections that are ready: entering the interpreter is paid once
-//! for all of them. A batch ends after `BATCH_TIME`, so that sockets are looked at, and
-//! calls of an endpoint that turns out slow while they wait in the queue move to the pool.
+//! The queue of the IO thread, and the pool beside it.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -19,41 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::fault;
-pub use crate::habit::{CROWDED_CALLS, Habit, ISOLATED, QUICK, TRIAL_CALLS};
+use crate::executor::batch::Turn;
+use crate::executor::habit::{Habit, QUICK};
+use crate::executor::pool::Pool;
+use crate::executor::thread_usage::Spent;
+use crate::executor::thread_usage::ThreadUsage;
+use crate::executor::work::{BATCH_TIME, Entry, Place, Work};
 use crate::lock::lock;
-use crate::pool::Pool;
-use crate::turn::Turn;
-pub use crate::usage::Spent;
-use crate::usage::ThreadUsage;
-
-/// How long one batch may keep the IO thread from its sockets, or a pool thread inside.
-pub(crate) const BATCH_TIME: Duration = Duration::from_millis(2);
-
-/// What an executor runs.
-pub trait Work: Send + Sync + 'static {
-    /// One call.
-    type Job: Send + 'static;
-
-    /// Runs on each pool thread around everything it does: `body` returns when the thread ends.
-    fn on_thread(&self, body: &mut dyn FnMut());
-
-    /// Runs jobs until `next` has no more. Entered once for a whole batch; what has to be waited
-    /// for before any job can run is waited for before `next` is first called.
-    fn run(&self, next: &mut dyn FnMut() -> Option<Self::Job>);
-}
-
-/// Where one call may run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Where the endpoint's habit says.
-    Learned,
-    /// On the pool in any case, as it is known to block.
-    Pool,
-}
-
-/// A job, and the habit of its endpoint.
-pub(crate) type Entry<W> = (Arc<Habit>, <W as Work>::Job);
+use crate::log::log;
 
 /// Runs the jobs of one IO thread.
 pub struct Executor<W: Work> {
@@ -229,7 +190,7 @@ impl<W: Work> Inner<W> {
         };
         // A panic ends this batch; its job's responder answers 500 as it is dropped.
         if catch_unwind(AssertUnwindSafe(|| self.work.run(&mut next))).is_err() {
-            fault::log("a handler panicked on the IO thread");
+            log("a handler panicked on the IO thread");
             return true;
         }
         out_of_time

@@ -1,38 +1,12 @@
 //! Answers to requests that never reach a handler, or whose handler failed.
 
-use std::sync::OnceLock;
-
 use bustapi_http::{Response, text_response};
 use bustapi_router::{MatchError, MethodSet};
 use http::StatusCode;
 use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, LOCATION};
 
 use crate::error::ReadError;
-
-/// Where the server's own messages go: set once by the embedding program.
-static LOGGER: OnceLock<fn(&str)> = OnceLock::new();
-
-/// Sends the server's own messages to `logger` instead of standard error. Only the first
-/// call has an effect; it returns whether this was it.
-pub fn set_logger(logger: fn(&str)) -> bool {
-    LOGGER.set(logger).is_ok()
-}
-
-/// Reports a fault of the server's own.
-pub fn log(message: &str) {
-    match LOGGER.get() {
-        Some(logger) => logger(message),
-        None => write_stderr(message),
-    }
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "the last resort, when no logger is set"
-)]
-fn write_stderr(message: &str) {
-    eprintln!("bustapi: {message}");
-}
+use crate::log::log;
 
 /// The answer to a request whose handler failed without one.
 #[must_use]
@@ -66,7 +40,6 @@ pub(crate) fn unreadable_body(error: &ReadError) -> Response {
     }
 }
 
-/// An answer after which the connection is closed.
 /// The answer to a request that no rule matches: 404, 405 with the methods that are allowed, 308
 /// to the canonical URL, 400 or 500.
 pub(crate) fn unmatched(error: &MatchError) -> Response {
@@ -107,6 +80,7 @@ fn with_header(mut response: Response, name: HeaderName, value: &str) -> Respons
     }
 }
 
+/// An answer after which the connection is closed.
 fn closing(status: StatusCode, text: &'static str) -> Response {
     let mut response = text_response(status, text);
     response
