@@ -3,44 +3,14 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::build_url::{Build, Site};
+use crate::building::build_url::Build;
+use crate::building::site::Bind;
+use crate::building::site::Site;
 use crate::error::{BindError, BuildError, MatchError};
-use crate::map::Map;
+use crate::map::map::Map;
+use crate::matching::request::{Match, MatchRequest};
 use crate::methods::MethodSet;
-use crate::redirect::join_url;
-use crate::request::{Match, MatchRequest};
-
-/// What a map is bound to.
-#[derive(Debug, Clone, Copy)]
-pub struct Bind<'a> {
-    /// The host, without the subdomain, with its port unless that is the scheme's own.
-    pub server_name: &'a str,
-    /// Where the application is mounted; `/` for the root.
-    pub script_name: &'a str,
-    /// The subdomain; `None` for the map's default one.
-    pub subdomain: Option<&'a str>,
-    /// `http`, `https`, `ws` or `wss`.
-    pub url_scheme: &'a str,
-    /// The method of requests and builds that name none; builds want it in upper case.
-    pub default_method: &'a str,
-    /// The query string, without `?`, to be kept by redirects.
-    pub query: Option<&'a str>,
-}
-
-impl<'a> Bind<'a> {
-    /// An application at the root of `server_name`, over plain HTTP.
-    #[must_use]
-    pub const fn new(server_name: &'a str) -> Self {
-        Self {
-            server_name,
-            script_name: "/",
-            subdomain: None,
-            url_scheme: "http",
-            default_method: "GET",
-            query: None,
-        }
-    }
-}
+use crate::text::redirect_target::join_url;
 
 /// A [`Map`] bound to host and scheme; borrowed, or shared as an `Arc`.
 ///

@@ -7,9 +7,9 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::ids::RuleId;
 use crate::methods::MethodSet;
-use crate::python_text::{repr_list, repr_str};
-use crate::rule::RuleId;
+use crate::text::python::{repr_list, repr_str};
 
 /// An error raised by somebody else's code (a converter, an object), shared so that verdicts
 /// stay cloneable.

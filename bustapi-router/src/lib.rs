@@ -220,44 +220,35 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
-mod build_url;
-mod canonical;
-mod compile;
-mod converter;
+mod building;
 mod error;
+mod ids;
 mod map;
-mod matcher;
+mod matching;
 mod methods;
-mod parse;
-mod part;
-mod pattern;
-mod python_text;
-mod quote;
-mod redirect;
-mod regex_source;
-mod request;
-mod route_index;
+mod report;
 mod rule;
-mod state_machine;
-mod suggest;
-mod unreachable;
+mod text;
 mod value;
 
-pub use adapter::{Bind, MapAdapter, is_server_name};
-pub use build_url::Build;
-pub use converter::{Converter, ConverterArgs, ConverterFactory, builtin_converter};
+pub use adapter::{MapAdapter, is_server_name};
+pub use building::build_url::Build;
+pub use building::site::Bind;
 pub use error::{
     BindError, BuildError, ConversionError, MatchError, NoRule, RuleError, RuleErrorKind,
     SharedError, Suggestion, message_error,
 };
-pub use map::{EndpointId, Map, MapOptions, QuerySorter};
+pub use ids::{EndpointId, RuleId};
+pub use map::map::Map;
+pub use map::settings::{MapOptions, QuerySorter};
+pub use matching::request::{Match, MatchRequest};
 pub use methods::MethodSet;
-pub use pattern::{CompiledPattern, PatternEngine};
-pub use quote::{decode_path, push_quoted_path, quote_path};
-pub use request::{Match, MatchRequest, Values};
-pub use rule::{BoundRule, RedirectFn, RedirectTo, Rule, RuleId};
-pub use unreachable::{Unreachable, UnreachableCause};
-pub use value::{Object, Value};
+pub use report::unreachable::{Unreachable, UnreachableCause};
+pub use rule::converter::{Converter, ConverterArgs, ConverterFactory, builtin_converter};
+pub use rule::part_pattern::{CompiledPattern, PatternEngine};
+pub use rule::rule::{BoundRule, RedirectFn, RedirectTo, Rule};
+pub use text::quote::{decode_path, push_quoted_path, quote_path};
+pub use value::{Object, Value, Values};
 
 /// The examples of the README, compiled and run.
 #[cfg(doctest)]

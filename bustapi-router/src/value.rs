@@ -10,7 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{SharedError, message_error};
-use crate::python_text::{float_text, parse_int, repr_str};
+use crate::text::python::{float_text, parse_int, repr_str};
+use smallvec::SmallVec;
 
 /// The value of one variable.
 #[derive(Debug, Clone)]
@@ -84,7 +85,7 @@ pub trait Object: Any + fmt::Debug + Send + Sync {
     /// Where the object is no number.
     fn to_float(&self) -> Result<f64, SharedError> {
         let text = self.to_text()?;
-        crate::python_text::parse_float(&text)
+        crate::text::python::parse_float(&text)
             .ok_or_else(|| message_error(format!("`{text}` is not a number")))
     }
 }
@@ -364,6 +365,9 @@ pub(crate) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     }
     (count == 32).then_some(bytes)
 }
+
+/// The values of a match; up to two need no memory of their own.
+pub type Values = SmallVec<[Value; 2]>;
 
 #[cfg(test)]
 mod tests {

@@ -5,63 +5,15 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::compile::compile;
-use crate::converter::{Converter, ConverterArgs, ConverterFactory, builtin_converter};
-use crate::error::{RuleError, RuleErrorKind, SharedError};
-use crate::pattern::PatternEngine;
-use crate::rule::{BoundRule, Rule, RuleId};
-use crate::state_machine::{Gate, StateMachine};
-use crate::value::Value;
-
-/// The number of an endpoint in its map, counted from 0 in the order of first appearance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EndpointId(pub(crate) u32);
-
-impl EndpointId {
-    /// The number, for tables kept beside the map.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// The settings of a [`Map`].
-#[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "these are Werkzeug's settings, each of its own"
-)]
-pub struct MapOptions {
-    /// The subdomain of rules that name none.
-    pub default_subdomain: String,
-    /// What rules do about the slash at the end, unless they say themselves.
-    pub strict_slashes: bool,
-    /// Whether a path that only matches with runs of slashes joined is redirected.
-    pub merge_slashes: bool,
-    /// Whether a match that another rule has as its defaults is redirected to that rule, and
-    /// aliases to their canonical rule.
-    pub redirect_defaults: bool,
-    /// Whether rules are matched by whole host instead of subdomain.
-    pub host_matching: bool,
-    /// Whether the query strings of built URLs are sorted.
-    pub sort_parameters: bool,
-}
-
-impl Default for MapOptions {
-    fn default() -> Self {
-        Self {
-            default_subdomain: String::new(),
-            strict_slashes: true,
-            merge_slashes: true,
-            redirect_defaults: true,
-            host_matching: false,
-            sort_parameters: false,
-        }
-    }
-}
-
-/// Sorts the names and values of a query string in place.
-pub type QuerySorter = Arc<dyn Fn(&mut Vec<(String, Value)>) + Send + Sync>;
+use crate::error::{RuleError, RuleErrorKind};
+use crate::ids::EndpointId;
+use crate::ids::RuleId;
+use crate::map::compile::compile;
+use crate::map::settings::{MapOptions, QuerySorter, Settings};
+use crate::map::states::{Gate, StateMachine};
+use crate::rule::converter::ConverterFactory;
+use crate::rule::part_pattern::PatternEngine;
+use crate::rule::rule::{BoundRule, Rule};
 
 /// All rules of an application.
 ///
@@ -82,10 +34,7 @@ pub type QuerySorter = Arc<dyn Fn(&mut Vec<(String, Value)>) + Send + Sync>;
 /// ```
 #[derive(Clone, Default)]
 pub struct Map {
-    options: MapOptions,
-    converters: FxHashMap<Box<str>, ConverterFactory>,
-    engine: Option<Arc<dyn PatternEngine>>,
-    query_sorter: Option<QuerySorter>,
+    pub(crate) settings: Settings,
     pub(crate) rules: Vec<BoundRule>,
     pub(crate) endpoints: Vec<Endpoint>,
     endpoint_ids: FxHashMap<Box<str>, EndpointId>,
@@ -106,8 +55,12 @@ impl Map {
     /// A map without rules.
     #[must_use]
     pub fn new(options: MapOptions) -> Self {
-        Self {
+        let settings = Settings {
             options,
+            ..Settings::default()
+        };
+        Self {
+            settings,
             ..Self::default()
         }
     }
@@ -115,12 +68,12 @@ impl Map {
     /// The settings.
     #[must_use]
     pub const fn options(&self) -> &MapOptions {
-        &self.options
+        &self.settings.options
     }
 
     /// The settings, to change. Those that are defaults of rules reach only rules added later.
     pub const fn options_mut(&mut self) -> &mut MapOptions {
-        &mut self.options
+        &mut self.settings.options
     }
 
     /// Makes a converter known under `name`, for rules added later; it takes the place of a
@@ -155,38 +108,19 @@ impl Map {
     /// # Ok::<(), bustapi_router::RuleError>(())
     /// ```
     pub fn register_converter(&mut self, name: &str, factory: ConverterFactory) {
-        self.converters.insert(name.into(), factory);
+        self.settings.converters.insert(name.into(), factory);
     }
 
     /// Gives the map an engine for the expressions that the `regex` crate does not take or takes
     /// otherwise than Python (flags, `\b`, possessive repeats), for rules added later.
     pub fn set_engine(&mut self, engine: Arc<dyn PatternEngine>) {
-        self.engine = Some(engine);
+        self.settings.engine = Some(engine);
     }
 
     /// Sets the order of query strings for [`MapOptions::sort_parameters`], instead of by name
     /// and value.
     pub fn set_query_sorter(&mut self, sorter: Option<QuerySorter>) {
-        self.query_sorter = sorter;
-    }
-
-    pub(crate) fn engine(&self) -> Option<&dyn PatternEngine> {
-        self.engine.as_deref()
-    }
-
-    pub(crate) const fn query_sorter(&self) -> Option<&QuerySorter> {
-        self.query_sorter.as_ref()
-    }
-
-    pub(crate) fn make_converter(
-        &self,
-        name: &str,
-        args: &ConverterArgs,
-    ) -> Option<Result<Arc<dyn Converter>, SharedError>> {
-        match self.converters.get(name) {
-            Some(factory) => Some(factory(args)),
-            None => builtin_converter(name, args),
-        }
+        self.settings.query_sorter = sorter;
     }
 
     /// Adds a rule. It takes effect at once; among rules of equal weight the one added first is
@@ -207,7 +141,7 @@ impl Map {
             Some(known) => known,
             None => EndpointId(u32::try_from(self.endpoints.len()).map_err(|_| full(&rule))?),
         };
-        let bound = compile(self, rule, id, endpoint_id)?;
+        let bound = compile(&self.settings, rule, id, endpoint_id)?;
         self.machine.gates.push(Gate::new(&bound));
         if !bound.rule.build_only {
             self.machine.add(&bound);

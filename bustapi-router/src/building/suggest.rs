@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use crate::error::Suggestion;
-use crate::map::Map;
+use crate::map::map::Map;
 use crate::methods::{Method, MethodSet};
-use crate::rule::BoundRule;
+use crate::rule::rule::BoundRule;
 use crate::value::Value;
 
 pub(crate) fn suggest(

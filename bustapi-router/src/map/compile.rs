@@ -3,19 +3,21 @@
 
 use std::sync::Arc;
 
-use crate::converter::Converter;
 use crate::error::{ConversionError, RuleError, RuleErrorKind, message_error};
-use crate::map::{EndpointId, Map};
-use crate::parse::{
+use crate::ids::EndpointId;
+use crate::ids::RuleId;
+use crate::map::settings::Settings;
+use crate::rule::converter::Converter;
+use crate::rule::parse::{
     SyntaxError, Variable, merge_slashes, parse_arguments, tokenize, unmerged_position,
 };
-use crate::part::{NamedConverter, Parsed, Part, PartError, Trace, build_parts};
-use crate::quote::quote_path;
-use crate::rule::{BoundRule, Piece, Rule, RuleId};
+use crate::rule::part::{NamedConverter, Parsed, Part, PartError, Trace, build_parts};
+use crate::rule::rule::{BoundRule, Piece, Rule};
+use crate::text::quote::quote_path;
 use crate::value::Value;
 
 pub(crate) fn compile(
-    map: &Map,
+    settings: &Settings,
     rule: Rule,
     id: RuleId,
     endpoint_id: EndpointId,
@@ -26,7 +28,7 @@ pub(crate) fn compile(
         kind,
     };
     rule.check().map_err(whole)?;
-    let options = map.options();
+    let options = &settings.options;
     let strict_slashes = rule.strict_slashes.unwrap_or(options.strict_slashes);
     let merge = rule.merge_slashes.unwrap_or(options.merge_slashes);
     let domain_rule = if options.host_matching {
@@ -37,7 +39,7 @@ pub(crate) fn compile(
     };
 
     let mut converters = Converters {
-        map,
+        settings,
         rule: &rule,
         found: Vec::new(),
     };
@@ -98,7 +100,7 @@ pub(crate) fn compile(
 
 /// Finds the converters of one rule.
 struct Converters<'a> {
-    map: &'a Map,
+    settings: &'a Settings,
     rule: &'a Rule,
     found: Vec<NamedConverter>,
 }
@@ -106,7 +108,7 @@ struct Converters<'a> {
 impl Converters<'_> {
     fn parse(&mut self, text: &str) -> Result<Parsed, (usize, RuleErrorKind)> {
         let tokens = tokenize(text).map_err(|SyntaxError { position, kind }| (position, kind))?;
-        let engine = self.map.engine();
+        let engine = self.settings.engine();
         build_parts(&tokens, engine, |variable| self.converter(variable))
             .map_err(|PartError { position, kind }| (position, kind))
     }
@@ -122,7 +124,7 @@ impl Converters<'_> {
             Arc::clone(converter)
         } else {
             let name = variable.converter.unwrap_or("default");
-            self.map
+            self.settings
                 .make_converter(name, &args)
                 .ok_or_else(|| RuleErrorKind::UnknownConverter(name.to_owned()))?
                 .map_err(|source| RuleErrorKind::ConverterArguments {

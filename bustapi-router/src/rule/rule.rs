@@ -3,25 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::converter::Converter;
 use crate::error::{RuleErrorKind, SharedError};
-use crate::map::EndpointId;
+use crate::ids::EndpointId;
+use crate::ids::RuleId;
 use crate::methods::{Method, MethodSet};
-use crate::parse::variable_position;
-use crate::part::{NamedConverter, Part, Trace};
+use crate::rule::converter::Converter;
+use crate::rule::parse::variable_position;
+use crate::rule::part::{NamedConverter, Part, Trace};
 use crate::value::Value;
-
-/// The number of a rule in its map, counted from 0 in the order of adding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RuleId(pub(crate) u32);
-
-impl RuleId {
-    /// The number, for tables kept beside the map.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// Where a rule that only redirects leads to.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! The tree of states that the rules of a map make.
 //!
 //! A part of a rule is a transition. A state has one way to it, so a state also stands for the
-//! beginning that all rules behind it share. The [`matcher`](crate::matcher) walks the tree; what
+//! beginning that all rules behind it share. The [search](crate::matching::search) walks the tree; what
 //! it walks by is said there.
 
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use crate::ids::RuleId;
+use crate::ids::StateId;
+use crate::map::route_index::RouteIndex;
 use crate::methods::{Method, MethodSet};
-use crate::part::{DynamicPart, Part};
-use crate::route_index::RouteIndex;
-use crate::rule::{BoundRule, RuleId};
+use crate::rule::part::{DynamicPart, Part};
+use crate::rule::rule::BoundRule;
 
-/// The number of a state.
-pub(crate) type StateId = u32;
 /// Where every search begins.
 pub(crate) const ROOT: StateId = 0;
 

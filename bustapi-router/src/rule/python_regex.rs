@@ -6,7 +6,7 @@
 //! set-up. For everything else [`to_rust`] rewrites what Python spells otherwise than the
 //! `regex` crate does.
 
-use crate::pattern::{Atom, CharSet, Class, Repeat};
+use crate::rule::part_pattern::{Atom, CharSet, Class, Repeat};
 
 /// The steps that match `source`; `None` where it is beyond the subset.
 pub(crate) fn parse_atoms(source: &str) -> Option<Vec<Atom>> {

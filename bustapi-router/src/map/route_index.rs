@@ -11,40 +11,37 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::converter::Converter;
-use crate::error::ConversionError;
-use crate::matcher::Sought;
-use crate::methods::Method;
-use crate::part::{DynamicPart, Part};
-use crate::request::Values;
-use crate::rule::{BoundRule, RuleId};
-use crate::state_machine::{ROOT, State, StateId, StateMachine};
+use crate::ids::RuleId;
+use crate::ids::StateId;
+use crate::rule::converter::Converter;
+use crate::rule::part::{DynamicPart, Part};
+use crate::rule::rule::BoundRule;
 
 /// The most variables of an indexed rule. matchit keeps the segments of so many without memory of
 /// its own, and it panics at rules with some dozens.
-const VARIABLES: usize = 3;
+pub(crate) const VARIABLES: usize = 3;
 
 /// The routes of one domain.
 #[derive(Clone, Default)]
 pub(crate) struct RouteIndex {
-    tree: matchit::Router<Route>,
+    pub(crate) tree: matchit::Router<Route>,
 }
 
 /// The way to a rule.
 #[derive(Clone)]
-struct Route {
-    rule: RuleId,
-    steps: SmallVec<[Step; 1]>,
+pub(crate) struct Route {
+    pub(crate) rule: RuleId,
+    pub(crate) steps: SmallVec<[Step; 1]>,
 }
 
 /// One variable of a route.
 #[derive(Clone)]
-struct Step {
+pub(crate) struct Step {
     /// The states in front of it and behind.
-    before: StateId,
-    behind: StateId,
-    test: Arc<DynamicPart>,
-    converter: Arc<dyn Converter>,
+    pub(crate) before: StateId,
+    pub(crate) behind: StateId,
+    pub(crate) test: Arc<DynamicPart>,
+    pub(crate) converter: Arc<dyn Converter>,
 }
 
 impl RouteIndex {
@@ -91,60 +88,5 @@ impl RouteIndex {
 impl fmt::Debug for RouteIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RouteIndex")
-    }
-}
-
-impl Step {
-    /// Whether the search, in the state before the variable, would take this step first.
-    #[inline]
-    fn is_first(&self, before: &State, segment: &str) -> bool {
-        if before.fixed(segment).is_some() || !self.test.takes_segment(segment) {
-            return false;
-        }
-        let mut others = before.dynamic.iter();
-        others
-            .find(|(test, target)| {
-                *target == self.behind || !test.is_whole_segment() || test.takes_segment(segment)
-            })
-            .is_some_and(|(_, target)| *target == self.behind)
-    }
-}
-
-impl StateMachine {
-    /// The rule that the search would find, if the index knows it, and whether its values could
-    /// be made. No converter is called before all else has matched.
-    #[inline]
-    pub(crate) fn find_route(
-        &self,
-        sought: &Sought<'_>,
-        values: &mut Values,
-    ) -> Option<(RuleId, Result<(), ConversionError>)> {
-        let Method::Known(method) = *sought.method else {
-            return None;
-        };
-        let domain = self.states[ROOT as usize].fixed(sought.domain)?;
-        let index = self.states[domain as usize].routes.as_deref()?;
-        let found = index.tree.at(sought.path).ok()?;
-        let Route { rule, steps } = found.value;
-        let gate = self.gates[rule.index()];
-        if gate.websocket != sought.websocket || gate.may_redirect || !gate.takes_known(method) {
-            return None;
-        }
-        // matchit checks a segment's characters each time it is asked for.
-        let mut segments = [""; VARIABLES];
-        let params = found.params.iter().map(|(_, segment)| segment);
-        for ((step, segment), kept) in steps.iter().zip(params).zip(&mut segments) {
-            if !step.is_first(&self.states[step.before as usize], segment) {
-                return None;
-            }
-            *kept = segment;
-        }
-        for (step, segment) in steps.iter().zip(segments) {
-            match step.converter.to_value(segment) {
-                Ok(value) => values.push(value),
-                Err(error) => return Some((*rule, Err(error))),
-            }
-        }
-        Some((*rule, Ok(())))
     }
 }

@@ -14,10 +14,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::converter::ConverterArgs;
 use crate::error::RuleErrorKind;
-use crate::python_text::{parse_float, parse_int};
-use crate::regex_source::to_rust;
+use crate::rule::converter::ConverterArgs;
+use crate::rule::python_regex::to_rust;
+use crate::text::python::{parse_float, parse_int};
 use crate::value::Value;
 
 /// One piece of a rule string.

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::build_url::{Build, Site};
+use crate::building::build_url::Build;
+use crate::building::site::Site;
 use crate::error::{ConversionError, MatchError, SharedError, message_error};
-use crate::map::Map;
-use crate::matcher::Sought;
+use crate::map::map::Map;
+use crate::matching::request::MatchRequest;
+use crate::matching::search::Sought;
 use crate::methods::Method;
-use crate::redirect::{expand_template, join_url};
-use crate::request::{MatchRequest, Values};
-use crate::rule::{BoundRule, RedirectTo};
+use crate::rule::rule::{BoundRule, RedirectTo};
+use crate::text::redirect_target::{expand_template, join_url};
 use crate::value::Value;
+use crate::value::Values;
 
 impl Map {
     /// The redirect that a match of the rule is, if it is one.

@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use crate::error::{ConversionError, SharedError, message_error};
-use crate::python_text::{ascii_digits, float_text, parse_float, parse_int};
-use crate::quote::{push_quoted_path, quote_path};
+use crate::text::python::{ascii_digits, float_text, parse_float, parse_int};
+use crate::text::quote::{push_quoted_path, quote_path};
 use crate::value::{Value, parse_uuid};
 
 /// Matches and converts one argument of a rule.
@@ -555,7 +555,7 @@ impl Converter for UuidConverter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::parse_arguments;
+    use crate::rule::parse::parse_arguments;
 
     fn made(name: &str, args: &str) -> Arc<dyn Converter> {
         builtin_converter(name, &parse_arguments(args).unwrap())

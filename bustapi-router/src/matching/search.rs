@@ -21,9 +21,15 @@
 
 use smallvec::SmallVec;
 
+use crate::error::ConversionError;
+use crate::ids::RuleId;
+use crate::ids::StateId;
+use crate::map::route_index::{Route, Step, VARIABLES};
+use crate::map::states::{Chain, Gate, ROOT, State, StateMachine};
 use crate::methods::{Method, MethodSet};
-use crate::rule::{BoundRule, RuleId};
-use crate::state_machine::{Chain, Gate, ROOT, State, StateId, StateMachine};
+use crate::rule::rule::BoundRule;
+use crate::rule::span::{Arguments, Spans};
+use crate::value::Values;
 
 /// What is looked for.
 #[derive(Clone, Copy)]
@@ -42,16 +48,6 @@ pub(crate) enum Found {
     /// A rule matches with one more slash at the end.
     SlashRequired,
 }
-
-/// Where an argument's text lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) in_domain: bool,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-}
-
-pub(crate) type Spans = SmallVec<[Span; 4]>;
 
 /// What a search learns from rules that it reaches and may not take.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -77,6 +73,43 @@ impl StateMachine {
         }
         let mut rules = self.states[way.state as usize].rules.iter();
         rules.find(|id| fits(self.gates[id.index()])).copied()
+    }
+
+    /// The rule that the search would find, if the index knows it, and whether its values could
+    /// be made. No converter is called before all else has matched.
+    #[inline]
+    pub(crate) fn find_route(
+        &self,
+        sought: &Sought<'_>,
+        values: &mut Values,
+    ) -> Option<(RuleId, Result<(), ConversionError>)> {
+        let Method::Known(method) = *sought.method else {
+            return None;
+        };
+        let domain = self.states[ROOT as usize].fixed(sought.domain)?;
+        let index = self.states[domain as usize].routes.as_deref()?;
+        let found = index.tree.at(sought.path).ok()?;
+        let Route { rule, steps } = found.value;
+        let gate = self.gates[rule.index()];
+        if gate.websocket != sought.websocket || gate.may_redirect || !gate.takes_known(method) {
+            return None;
+        }
+        // matchit checks a segment's characters each time it is asked for.
+        let mut segments = [""; VARIABLES];
+        let params = found.params.iter().map(|(_, segment)| segment);
+        for ((step, segment), kept) in steps.iter().zip(params).zip(&mut segments) {
+            if !step.is_first(&self.states[step.before as usize], segment) {
+                return None;
+            }
+            *kept = segment;
+        }
+        for (step, segment) in steps.iter().zip(segments) {
+            match step.converter.to_value(segment) {
+                Ok(value) => values.push(value),
+                Err(error) => return Some((*rule, Err(error))),
+            }
+        }
+        Some((*rule, Ok(())))
     }
 
     /// The first rule that would take the request if the path had one more slash. Rules that are
@@ -340,20 +373,19 @@ fn find_slash(text: &[u8]) -> Option<usize> {
     memchr::memchr(b'/', rest).map(|found| SHORT + found)
 }
 
-/// Takes the arguments of one part, whose text begins at `start` of the domain or the path.
-pub(crate) struct Arguments<'a> {
-    spans: &'a mut Spans,
-    in_domain: bool,
-    start: usize,
-}
-
-impl Arguments<'_> {
-    pub(crate) fn push(&mut self, start: usize, end: usize) {
-        self.spans.push(Span {
-            in_domain: self.in_domain,
-            start: self.start + start,
-            end: self.start + end,
-        });
+impl Step {
+    /// Whether the search, in the state before the variable, would take this step first.
+    #[inline]
+    fn is_first(&self, before: &State, segment: &str) -> bool {
+        if before.fixed(segment).is_some() || !self.test.takes_segment(segment) {
+            return false;
+        }
+        let mut others = before.dynamic.iter();
+        others
+            .find(|(test, target)| {
+                *target == self.behind || !test.is_whole_segment() || test.takes_segment(segment)
+            })
+            .is_some_and(|(_, target)| *target == self.behind)
     }
 }
 
@@ -363,9 +395,9 @@ mod tests {
     use proptest::sample::Index;
 
     use super::*;
-    use crate::map::Map;
-    use crate::request::Values;
-    use crate::rule::Rule;
+    use crate::map::map::Map;
+    use crate::rule::rule::Rule;
+    use crate::value::Values;
 
     /// The search as plainly as it can be written: parts in a list, one recursion, no index, no
     /// chains, no frames.

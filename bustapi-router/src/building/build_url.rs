@@ -2,14 +2,15 @@
 
 use std::cmp::Ordering;
 
-use crate::adapter::Bind;
+use crate::building::site::Bind;
+use crate::building::site::Site;
+use crate::building::suggest::suggest;
 use crate::error::{BuildError, ConversionError, NoRule, SharedError, message_error};
-use crate::map::{Map, MapOptions};
+use crate::ids::RuleId;
+use crate::map::map::Map;
 use crate::methods::Method;
-use crate::quote::{push_anchor, push_query};
-use crate::redirect::has_authority;
-use crate::rule::{BoundRule, Piece, RuleId};
-use crate::suggest::suggest;
+use crate::rule::rule::{BoundRule, Piece};
+use crate::text::quote::{push_anchor, push_query};
 use crate::value::Value;
 
 /// What to build.
@@ -45,87 +46,6 @@ impl<'a> Build<'a> {
             url_scheme: None,
             anchor: None,
         }
-    }
-}
-
-/// Where an application is reached: what a map is bound to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Site<'a> {
-    pub(crate) server_name: &'a str,
-    pub(crate) script_name: &'a str,
-    /// `None` in a map that matches hosts.
-    pub(crate) subdomain: Option<&'a str>,
-    pub(crate) url_scheme: &'a str,
-    pub(crate) default_method: &'a str,
-}
-
-impl Site<'_> {
-    /// The host that a subdomain (or host) is reached at; `None` for the current one.
-    fn push_host(&self, out: &mut String, options: &MapOptions, domain: Option<&str>) {
-        if options.host_matching {
-            out.push_str(domain.unwrap_or(self.server_name));
-            return;
-        }
-        let subdomain = domain.or(self.subdomain).unwrap_or_default();
-        if !subdomain.is_empty() {
-            out.push_str(subdomain);
-            out.push('.');
-        }
-        out.push_str(self.server_name);
-    }
-
-    fn scheme(&self) -> &str {
-        if self.url_scheme.is_empty() {
-            "http"
-        } else {
-            self.url_scheme
-        }
-    }
-
-    /// The absolute URL of a path that is already percent-encoded.
-    pub(crate) fn redirect_url(
-        &self,
-        map: &Map,
-        path: &str,
-        query: Option<&str>,
-        domain: Option<&str>,
-    ) -> String {
-        let mut host = String::new();
-        self.push_host(&mut host, map.options(), domain);
-        let mut url = format!("{}:", self.scheme());
-        if !host.is_empty() || has_authority(self.scheme()) {
-            url.push_str("//");
-            url.push_str(&host);
-        }
-        let script_name = self.script_name.trim_matches('/');
-        if !script_name.is_empty() {
-            if !host.is_empty() || has_authority(self.scheme()) {
-                url.push('/');
-            }
-            url.push_str(script_name);
-        }
-        url.push('/');
-        url.push_str(path.trim_start_matches('/'));
-        if let Some(query) = query.filter(|query| !query.is_empty()) {
-            url.push('?');
-            url.push_str(query);
-        }
-        url
-    }
-
-    /// What the targets of `redirect_to` are relative to.
-    pub(crate) fn redirect_base(&self) -> String {
-        let mut base = format!("{}://", self.scheme());
-        if let Some(subdomain) = self.subdomain.filter(|subdomain| !subdomain.is_empty()) {
-            base.push_str(subdomain);
-            base.push('.');
-        }
-        base.push_str(self.server_name);
-        base.push_str(self.script_name);
-        if !self.script_name.ends_with('/') {
-            base.push('/');
-        }
-        base
     }
 }
 
@@ -204,7 +124,7 @@ impl BoundRule {
             }
         }
         if map.options().sort_parameters {
-            match map.query_sorter() {
+            match map.settings.query_sorter() {
                 Some(sort) => sort(&mut pairs),
                 None => sort_query(&mut pairs)?,
             }

@@ -6,12 +6,13 @@
 
 use std::fmt;
 
-use crate::map::Map;
-use crate::part::Part;
-use crate::pattern::{Atom, Class, Repeat};
-use crate::regex_source::parse_atoms;
-use crate::rule::{BoundRule, RuleId};
-use crate::state_machine::StateMachine;
+use crate::ids::RuleId;
+use crate::map::map::Map;
+use crate::map::states::StateMachine;
+use crate::rule::part::Part;
+use crate::rule::part_pattern::{Atom, Class, Repeat};
+use crate::rule::python_regex::parse_atoms;
+use crate::rule::rule::BoundRule;
 
 /// A rule that can never match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +219,7 @@ fn may_hold_slash(atom: &Atom) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Rule;
+    use crate::rule::rule::Rule;
 
     #[derive(Debug)]
     struct Word;

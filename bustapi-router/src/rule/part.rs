@@ -8,12 +8,12 @@
 
 use std::sync::Arc;
 
-use crate::converter::{Converter, escape};
 use crate::error::{RuleErrorKind, SharedError, message_error};
-use crate::matcher::Arguments;
-use crate::parse::Token;
-use crate::pattern::{Atom, Pattern, PatternEngine, Repeat, group_name};
-use crate::regex_source::{parse_atoms, to_rust};
+use crate::rule::converter::{Converter, escape};
+use crate::rule::parse::Token;
+use crate::rule::part_pattern::{Atom, Pattern, PatternEngine, Repeat, group_name};
+use crate::rule::python_regex::{parse_atoms, to_rust};
+use crate::rule::span::Arguments;
 
 /// The rank of a dynamic part among its siblings; less is tried first. More static pieces come
 /// before fewer, longer ones before shorter, more arguments before fewer, and then the
@@ -156,7 +156,7 @@ pub(crate) fn build_parts(
     tokens: &[Token<'_>],
     engine: Option<&dyn PatternEngine>,
     mut converter_of: impl FnMut(
-        &crate::parse::Variable<'_>,
+        &crate::rule::parse::Variable<'_>,
     ) -> Result<Arc<dyn Converter>, RuleErrorKind>,
 ) -> Result<Parsed, PartError> {
     let mut parsed = Parsed::default();

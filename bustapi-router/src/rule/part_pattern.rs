@@ -21,7 +21,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::error::SharedError;
-use crate::python_text::is_digit;
+use crate::text::python::is_digit;
 
 /// Compiles the expressions that the `regex` crate cannot, or takes to mean something else than
 /// Python does; Python's `re`, for one.
@@ -490,7 +490,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::regex_source::{parse_atoms, to_rust};
+    use crate::rule::python_regex::{parse_atoms, to_rust};
 
     /// The pieces for this crate's matcher, and the number of groups.
     fn atoms(pieces: &[(&str, bool)]) -> (Box<[Atom]>, usize) {
