@@ -805,3 +805,70 @@ def test_connections_that_only_come_and_go(live_server):
 
     assert server.get("/").text == "index"
     assert threading.active_count() == started
+
+
+# --- bodies that nobody reads
+
+UNREAD = """
+from bustapi import Flask, request
+
+app = Flask(__name__)
+kept = []
+
+
+@app.get("/")
+def index():
+    return "index"
+
+
+@app.route("/keeps", methods=["PUT"])
+def keeps():
+    kept.append(request._get_current_object())
+    return "kept", 403
+
+
+@app.get("/read-later")
+def read_later():
+    try:
+        kept[-1].stream.read()
+    except ValueError as error:
+        return str(error)
+"""
+
+CHUNK = b"400\r\n" + b"x" * 1024 + b"\r\n"
+
+
+@pytest.mark.parametrize("target", ["/keeps", "/nowhere", "/"])
+def test_a_body_that_is_not_read_does_not_keep_the_next_request(live_server, target):
+    server = live_server(UNREAD)
+    head = f"PUT {target} HTTP/1.1\r\nHost: a\r\n"
+    chunked = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode()
+
+    with contextlib.closing(server.connect()) as connection:
+        # Small and there, or announced: the connection is used again.
+        for body in (b"0\r\n\r\n", CHUNK * 2 + b"0\r\n\r\n"):
+            connection.sendall(chunked + body)
+            assert read_answer(connection).header("connection") is None
+
+        connection.sendall(f"{head}Content-Length: 100000\r\n\r\n".encode())
+        assert read_answer(connection).header("connection") is None
+        connection.sendall(b"x" * 100_000 + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert read_answer(connection).text == "index"
+
+    for wire in (
+        chunked + CHUNK,
+        f"{head}Content-Length: 10000000\r\n\r\n".encode(),
+        f"{head}Content-Length: 10\r\nExpect: 100-continue\r\n\r\n".encode(),
+    ):
+        with contextlib.closing(server.connect()) as connection:
+            connection.sendall(wire)
+            assert read_answer(connection).header("connection") == "close"
+            assert connection.recv(1) == b""
+
+    assert server.stop() == 0
+
+
+def test_a_body_of_an_answered_request_says_why_it_cannot_be_read(live_server):
+    server = live_server(UNREAD)
+    server.request("PUT", "/keeps", CHUNK + b"0\r\n\r\n", [("Transfer-Encoding", "chunked")])
+    assert "has been answered" in server.get("/read-later").text

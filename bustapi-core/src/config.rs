@@ -15,6 +15,9 @@ pub struct Config {
     pub max_body_size: Option<u64>,
     /// Bodies announced as at most this many bytes are read whole before the handler is called.
     pub buffered_body_size: usize,
+    /// How much of a body that nobody has read is received all the same, in bytes, so that the
+    /// connection can be used again; it is closed behind the answer where there is more.
+    pub unread_body_size: u64,
     /// Most open connections; further ones wait in the listen queue.
     pub max_connections: usize,
     /// Length of the system's queue of connections not yet accepted.
@@ -51,6 +54,8 @@ impl Default for Config {
             max_body_size: None,
             // One socket buffer's worth: a body this small arrives with its head as a rule.
             buffered_body_size: 64 * 1024,
+            // Received in less time than a client needs for a new connection.
+            unread_body_size: 256 * 1024,
             max_connections: 10_000,
             backlog: 2048,
             head_timeout: Duration::from_secs(15),

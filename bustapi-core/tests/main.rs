@@ -18,3 +18,4 @@ mod sockets;
 mod static_files;
 mod support;
 mod timeouts;
+mod unread;

@@ -3,7 +3,7 @@
 use bustapi_core::{ReadError, ServerError};
 use bustapi_http::HttpError;
 use http::StatusCode;
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 /// A server that cannot start raises `OSError`, with the system's number where there is one.
@@ -18,9 +18,11 @@ pub(crate) fn from_server(error: &ServerError) -> PyErr {
 }
 
 /// A body that cannot be read raises Werkzeug's exception for it, which is also the answer:
-/// `RequestEntityTooLarge` (413) or `ClientDisconnected` (400).
+/// `RequestEntityTooLarge` (413) or `ClientDisconnected` (400). One whose request has been answered
+/// raises `ValueError`, as closed files do.
 pub(crate) fn from_read(py: Python<'_>, error: &ReadError) -> PyErr {
     let name = match error {
+        ReadError::Answered => return PyValueError::new_err(error.to_string()),
         ReadError::TooLarge { .. } => "RequestEntityTooLarge",
         _ => "ClientDisconnected",
     };

@@ -21,6 +21,7 @@ use crate::connection::stream::Stream;
 use crate::dispatch::routes::Dispatcher;
 use crate::error::ReadError;
 use crate::exchange::access_log::{AccessEntry, AccessHook};
+use crate::exchange::arriving::{Arriving, Unread};
 use crate::exchange::deadlines::{ConnState, Phase, Watched};
 use crate::exchange::own_answers;
 use crate::exchange::request_body::{IncomingBody, RequestBody};
@@ -110,6 +111,7 @@ impl Future for Connection {
         let begin_drain = self.state.is_draining() && !self.draining;
         self.draining |= begin_drain;
         let waits_for_request = self.state.waits_for_request();
+        self.state.poll_leftover(context);
         let Some(connection) = &mut self.protocol else {
             return Poll::Ready(());
         };
@@ -169,15 +171,18 @@ impl Service<http::Request<Incoming>> for RequestService {
             .access_hook
             .as_ref()
             .map(|hook| AccessEntry::begin(hook, &head, &self.info));
+        let mut unread = None;
         let step = if let Some(refusal) = self.refuse(&head) {
             Step::Refused(Some(refusal))
         } else if hyper::body::Body::is_end_stream(&incoming) {
             dispatch(&self.shared, head, &self.info, RequestBody::Empty)
         } else {
-            self.receive(head, incoming)
+            self.receive(head, incoming, &mut unread)
         };
         Answering {
             step,
+            ready: None,
+            unread,
             is_head,
             takes_interim,
             state: Arc::clone(&self.state),
@@ -222,7 +227,8 @@ impl RequestService {
     }
 
     /// Decides how a body is read: refused, whole and beforehand, or as the handler asks.
-    fn receive(&self, head: Parts, incoming: Incoming) -> Step {
+    /// One that the handler may leave unread is noted in `unread`.
+    fn receive(&self, head: Parts, incoming: Incoming, unread: &mut Option<Box<Unread>>) -> Step {
         let config = &self.shared.config;
         let size = hyper::body::Body::size_hint(&incoming).exact();
         let limit = config.max_body_size;
@@ -232,11 +238,14 @@ impl RequestService {
             let error = ReadError::TooLarge { limit };
             return Step::Refused(Some(own_answers::unreadable_body(&error)));
         }
-        let body = IncomingBody::new(incoming, limit, Arc::clone(&self.state));
+        let expects = head.version != Version::HTTP_10 && head.headers.contains_key(EXPECT);
+        let arriving = Arc::new(Arriving::new(incoming, expects, Arc::clone(&self.state)));
+        let body = IncomingBody::new(Arc::clone(&arriving), limit);
         // Reading makes hyper ask an expecting client for the body; that is the handler's to do.
-        let may_read = size.is_some_and(|size| size <= config.buffered_body_size as u64)
-            && !head.headers.contains_key(EXPECT);
+        let may_read =
+            size.is_some_and(|size| size <= config.buffered_body_size as u64) && !expects;
         if !may_read {
+            *unread = Some(Box::new(Unread::new(arriving, config.unread_body_size)));
             return dispatch(&self.shared, head, &self.info, RequestBody::Stream(body));
         }
         let shared = Arc::clone(&self.shared);
@@ -266,6 +275,10 @@ enum Step {
 /// A request on its way to its response.
 struct Answering {
     step: Step,
+    /// The answer, while what is left of the request's body is dealt with.
+    ready: Option<Response>,
+    /// A body that the handler reads as it likes.
+    unread: Option<Box<Unread>>,
     is_head: bool,
     /// Whether the client understands answers that are not final.
     takes_interim: bool,
@@ -273,31 +286,55 @@ struct Answering {
     entry: Option<Box<AccessEntry>>,
 }
 
+impl Answering {
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Response> {
+        loop {
+            match &mut self.step {
+                Step::Answer(answer) => {
+                    if let Poll::Ready(response) = Pin::new(&mut *answer).poll(context) {
+                        return Poll::Ready(response);
+                    }
+                    if self.takes_interim && self.state.has_client_ended() && answer.is_watched() {
+                        self.state.ask_for_client();
+                    }
+                    return Poll::Pending;
+                }
+                Step::Buffering(future) => self.step = ready!(future.as_mut().poll(context)),
+                Step::Refused(response) => {
+                    let refusal = response.take().unwrap_or_else(own_answers::internal_error);
+                    return Poll::Ready(refusal);
+                }
+            }
+        }
+    }
+}
+
 impl Future for Answering {
     type Output = Result<http::Response<WireBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let mut response = loop {
-            match &mut this.step {
-                Step::Answer(answer) => {
-                    if let Poll::Ready(response) = Pin::new(&mut *answer).poll(context) {
-                        break response;
-                    }
-                    if this.takes_interim && this.state.has_client_ended() && answer.is_watched() {
-                        this.state.ask_for_client();
-                    }
-                    return Poll::Pending;
-                }
-                Step::Buffering(future) => this.step = ready!(future.as_mut().poll(context)),
-                Step::Refused(response) => {
-                    break response.take().unwrap_or_else(own_answers::internal_error);
-                }
-            }
+        let mut response = match this.ready.take() {
+            Some(response) => response,
+            None => ready!(this.poll_answer(context)),
         };
+        let mut closes = this.state.is_draining();
+        if let Some(unread) = &mut this.unread {
+            // Only the body of a streamed answer may have been made from that of the request.
+            let go_on = matches!(response.body(), Body::Stream(_)) && !this.is_head;
+            let Poll::Ready(is_settled) = unread.poll_settle(context, go_on) else {
+                this.ready = Some(response);
+                return Poll::Pending;
+            };
+            closes |= !is_settled;
+            if !go_on {
+                this.unread = None;
+            }
+        }
         sendable::make_sendable(&mut response, self.is_head);
-        if self.state.is_draining() {
-            // hyper does not know yet if the first request of a connection came after the stop.
+        if closes {
+            // hyper does not know yet that a body is left, or if the first request of a connection
+            // came after the stop.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
@@ -317,6 +354,7 @@ impl Future for Answering {
             Some(Tail {
                 state: Arc::clone(&self.state),
                 entry: self.entry.take(),
+                unread: self.unread.take(),
             })
         };
         let has_length = matches!(response.body(), Body::Empty)

@@ -10,13 +10,14 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::exchange::file_body::FilePieces;
+use crate::exchange::leftover::Leftover;
 use crate::lock::lock;
 
 /// The precision of time-outs; a quarter of a second costs nothing and is soon enough.
@@ -79,6 +80,10 @@ pub(crate) struct ConnState {
     client_ended: AtomicU32,
     /// Whether somebody wants to know if that client is still there.
     client_asked_for: AtomicBool,
+    /// Whether there is a leftover; spares most polls the lock.
+    has_leftover: AtomicBool,
+    /// What is left of the body of a request that has been answered.
+    leftover: Mutex<Option<Leftover>>,
     /// The connection's task, to be woken when its time is up.
     waker: Mutex<Option<Waker>>,
 }
@@ -203,6 +208,33 @@ impl ConnState {
         self.read_stalled.store(NOT_WAITING, Relaxed);
     }
 
+    /// Leaves it to the connection to receive a body for nobody.
+    pub(crate) fn set_leftover(&self, leftover: Leftover) {
+        *lock(&self.leftover) = Some(leftover);
+        self.has_leftover.store(true, Relaxed);
+        self.wake();
+    }
+
+    /// Receives what has come of a leftover. Without it, hyper closes the connection: so it is when
+    /// the server stops, or where it was too long.
+    pub(crate) fn poll_leftover(&self, context: &mut Context<'_>) {
+        if !self.has_leftover.load(Relaxed) {
+            return;
+        }
+        let mut slot = lock(&self.leftover);
+        let Some(leftover) = slot.as_mut() else {
+            return;
+        };
+        let polled = leftover.poll(context);
+        if polled.is_pending() && !self.is_draining() {
+            self.body_waits();
+            return;
+        }
+        *slot = None;
+        self.has_leftover.store(false, Relaxed);
+        self.body_ends();
+    }
+
     /// Whether the client has not sent what was asked for, rather than not read its answer.
     pub(crate) fn owes_request(&self) -> bool {
         self.write_stalled.load(Relaxed) == NOT_WAITING
@@ -292,6 +324,8 @@ impl Watch {
             file_pieces: OnceLock::new(),
             client_ended: AtomicU32::new(NOT_WAITING),
             client_asked_for: AtomicBool::new(false),
+            has_leftover: AtomicBool::new(false),
+            leftover: Mutex::new(None),
             waker: Mutex::new(None),
         });
         let mut connections = lock(&self.connections);

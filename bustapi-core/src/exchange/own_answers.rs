@@ -36,7 +36,7 @@ pub(crate) fn unreadable_body(error: &ReadError) -> Response {
         ReadError::TooLarge { .. } => {
             closing(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large\n")
         }
-        ReadError::Broken(_) => bad_request(),
+        ReadError::Broken(_) | ReadError::Answered => bad_request(),
     }
 }
 

@@ -1,17 +1,14 @@
 //! Bodies of requests, as they are read from a client.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use bytes::{Bytes, BytesMut};
-use http_body::Body as HttpBody;
-use hyper::body::Incoming;
 
 use crate::error::ReadError;
-use crate::exchange::deadlines::ConnState;
+use crate::exchange::arriving::Arriving;
 
 /// A request's body.
 #[derive(Debug)]
@@ -78,7 +75,7 @@ impl RequestBody {
         match self {
             Self::Empty => Some(0),
             Self::Full(bytes) => Some(bytes.len() as u64),
-            Self::Stream(stream) => stream.incoming.size_hint().exact(),
+            Self::Stream(stream) => stream.arriving.length(),
         }
     }
 
@@ -110,60 +107,42 @@ impl RequestBody {
 }
 
 /// A body that is still arriving, with its limit.
+///
+/// It can be read until its request has been answered: then the connection takes back what is left
+/// of it, whoever still holds this, so that the next request can be read.
 #[derive(Debug)]
 pub struct IncomingBody {
-    incoming: Incoming,
+    arriving: Arc<Arriving>,
     limit: Option<u64>,
     read: u64,
-    state: Arc<ConnState>,
 }
 
 impl IncomingBody {
-    pub(crate) fn new(incoming: Incoming, limit: Option<u64>, state: Arc<ConnState>) -> Self {
-        state.body_begins();
+    pub(crate) fn new(arriving: Arc<Arriving>, limit: Option<u64>) -> Self {
         Self {
-            incoming,
+            arriving,
             limit,
             read: 0,
-            state,
         }
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, ReadError> {
-        loop {
-            let polled = std::future::poll_fn(|context| {
-                let polled = Pin::new(&mut self.incoming).poll_frame(context);
-                match &polled {
-                    Poll::Pending => self.state.body_waits(),
-                    Poll::Ready(Some(Ok(frame))) => {
-                        self.state.body_came(frame.data_ref().map_or(0, Bytes::len));
-                    }
-                    Poll::Ready(_) => self.state.body_ends(),
-                }
-                polled
-            });
-            let Some(frame) = polled.await.transpose()? else {
-                return Ok(None);
-            };
-            // Trailers carry nothing that WSGI could show.
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            if data.is_empty() {
-                continue;
-            }
-            self.read += data.len() as u64;
-            return match self.limit {
-                Some(limit) if self.read > limit => Err(ReadError::TooLarge { limit }),
-                _ => Ok(Some(data)),
-            };
+        let arriving = &self.arriving;
+        let chunk = std::future::poll_fn(|context| arriving.poll_chunk(context)).await;
+        let Some(data) = chunk? else {
+            return Ok(None);
+        };
+        self.read += data.len() as u64;
+        match self.limit {
+            Some(limit) if self.read > limit => Err(ReadError::TooLarge { limit }),
+            _ => Ok(Some(data)),
         }
     }
 }
 
 impl Drop for IncomingBody {
     fn drop(&mut self) {
-        self.state.body_ends();
+        self.arriving.leave();
     }
 }
 

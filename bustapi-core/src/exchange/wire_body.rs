@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::exchange::access_log::AccessEntry;
+use crate::exchange::arriving::Unread;
 use crate::exchange::deadlines::ConnState;
 use crate::exchange::file_body::{Chunk, FileBody, FilePieces};
 use crate::log::log;
@@ -67,10 +68,15 @@ impl WireBody {
 pub(crate) struct Tail {
     pub(crate) state: Arc<ConnState>,
     pub(crate) entry: Option<Box<AccessEntry>>,
+    /// The request's body, where the answer's may have been made from it.
+    pub(crate) unread: Option<Box<Unread>>,
 }
 
 impl Drop for Tail {
     fn drop(&mut self) {
+        if let Some(unread) = self.unread.take() {
+            unread.give_up();
+        }
         self.state.answered();
         if let Some(entry) = self.entry.take() {
             entry.write();
