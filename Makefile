@@ -142,6 +142,7 @@ docs-rust: $(VENV)/.created
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 docs-guide: setup
+	$(PY) scripts/settings_table.py --check
 	$(PY) scripts/check_docs.py
 
 # ------------------------------------------------------------------ measuring

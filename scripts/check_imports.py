@@ -46,6 +46,7 @@ TABLE = """
     cli.discovery | serving.run
     serving.__init__
     serving.server
+    serving.settings
     asgi
     ctx | templating | sessions | views | logging | resources
     wrappers
@@ -64,7 +65,7 @@ TABLE = """
 """
 
 NATIVE = {"request", "response", "routing", "sessions", "json.operations", "json.provider"}
-NATIVE |= {"plan", "resources", "serving.server"}
+NATIVE |= {"plan", "resources", "serving.server", "serving.settings"}
 # Contexts and their proxies are pushed and read for every request.
 NATIVE |= {"ctx", "globals"}
 

@@ -627,7 +627,7 @@ def test_what_no_one_server_can_do_is_one_line(app, natively, capsys):
     )
 
 
-def test_port_in_use_is_one_line(app, capsys):
+def test_a_port_in_use_is_told_with_advice(app, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -637,8 +637,9 @@ def test_port_in_use_is_one_line(app, capsys):
             app.run(port=port, load_dotenv=False)
 
     assert stopped.value.code == 1
-    error = capsys.readouterr().err
-    assert error == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+    error, advice = capsys.readouterr().err.splitlines()
+    assert error == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use."
+    assert "--port" in advice
 
 
 def test_signature_has_flasks_parameters_first():

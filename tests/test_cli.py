@@ -501,8 +501,8 @@ def test_app_that_cannot_be_loaded_while_reloading(runner, served, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--port", "x"], "'x' is not a valid integer"),
-        (["--workers", "0"], "0 is not in the range x>=1"),
+        (["--port", "x"], "`port` must be a whole number, not 'x'"),
+        (["--workers", "0"], "`workers` must be 1 or more, not 0"),
         (["--bad"], "No such option"),
         (["--key", __file__], '"--cert" must also be specified'),
         (["--cert", __file__], 'Required when using "--cert"'),
@@ -648,7 +648,7 @@ def test_errors_are_clear(importable, arguments, status, message):
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
-def test_port_in_use_is_one_line(importable, debug):
+def test_a_port_in_use_is_told_with_advice(importable, debug):
     folder = importable(shop="from bustapi import Flask\napp = Flask('shop')")
 
     with socket.socket() as taken:
@@ -658,7 +658,9 @@ def test_port_in_use_is_one_line(importable, debug):
         done = run_bustapi("--app", "shop", *debug, "run", "--port", port, folder=folder)
 
     assert done.returncode == 1
-    assert done.stderr == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+    error, advice = done.stderr.splitlines()
+    assert error == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use."
+    assert "--port" in advice
 
 
 @pytest.mark.parametrize(

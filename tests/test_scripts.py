@@ -145,3 +145,17 @@ def test_make_help_and_the_readme_name_targets_that_exist():
     assert {"run", "setup", "test", "conformance", "clean"} <= words <= targets
     readme = (folder / "README.md").read_text()
     assert set(re.findall(r"(?:`|\$ )make ([\w-]+)", readme)) <= targets
+
+
+def test_the_table_of_settings_is_in_the_documentation(tmp_path, monkeypatch, capsys):
+    settings_table = load_script("settings_table")
+    monkeypatch.setattr(sys, "argv", ["settings_table", "--check"])
+    assert settings_table.main() == 0
+    page = tmp_path / "deployment.md"
+    page.write_text(settings_table.PAGE.read_text().replace("`--max-headers`", "`--headers`"))
+    monkeypatch.setattr(settings_table, "PAGE", page)
+    assert settings_table.main() == 1
+    assert "scripts/settings_table.py" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["settings_table"])
+    assert settings_table.main() == 0
+    assert "`--max-headers`" in page.read_text()

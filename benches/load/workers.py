@@ -38,7 +38,7 @@ import os
 import sys
 
 from bustapi import Flask
-from bustapi._native import Listener
+from bustapi._native import Listener, ServerConfig
 from bustapi.serving.server import _Supervisor
 
 port, workers, way = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -69,10 +69,11 @@ def counts():
 
 
 shared = way == "a socket each"
-first = Listener("127.0.0.1", port, shared=shared)
-more = [Listener("127.0.0.1", port, shared=True) if shared else first.duplicate()
+config = ServerConfig()
+first = Listener("127.0.0.1", port, config, shared=shared)
+more = [Listener("127.0.0.1", port, config, shared=True) if shared else first.duplicate()
         for _ in range(workers - 1)]
-_Supervisor(app, [first, *more], {}).run()
+_Supervisor(app, [first, *more], config).run()
 """
 
 

@@ -1,6 +1,12 @@
 //! Limits and time-outs of a server; every one is on by default.
+//!
+//! Fields are set by name from a command line or a file: [`Config::settings`] lists all of them,
+//! and [`Config::set`] refuses what a server could not work with.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use crate::error::SettingError;
 
 /// Limits and time-outs. A `Duration` of zero turns a time-out off where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +40,7 @@ pub struct Config {
     /// How long open requests may go on after a stop was asked for; zero breaks them off.
     pub drain_timeout: Duration,
     /// Most threads for calls that block.
-    pub pool_threads: usize,
+    pub threads: usize,
     /// Most threads that wait for pieces of streamed answers. Each takes some 40 KB while its
     /// stream waits; further streams wait for one of them.
     pub stream_threads: usize,
@@ -64,10 +70,297 @@ impl Default for Config {
             // Longer than the 60 s that load balancers keep theirs, so that they close first.
             keep_alive_timeout: Duration::from_secs(75),
             drain_timeout: Duration::from_secs(30),
-            pool_threads: 100,
+            threads: 100,
             // Event streams hold one each for as long as they wait, and they are made on demand.
             stream_threads: 1000,
             access_log: false,
         }
+    }
+}
+
+/// What a field of a [`Config`] holds, in a form that needs no type of the field's own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// A count or a number of bytes.
+    Number(i64),
+    /// A time in seconds; a `Number` is taken for one as well.
+    Seconds(f64),
+    /// On or off.
+    Flag(bool),
+    /// No limit.
+    Unlimited,
+}
+
+/// Makes the two functions from the fields' names and what they may be: counts, bytes, or whole
+/// seconds. A field that is missing from the list does not compile.
+macro_rules! settings {
+    ($($field:ident: $range:expr),* $(,)?) => {
+        impl Config {
+            /// The name and the value of each field.
+            #[must_use]
+            pub fn settings(&self) -> Vec<(&'static str, Value)> {
+                let Self { $($field),* } = self;
+                vec![$((stringify!($field), $field.to_value())),*]
+            }
+
+            /// Sets the field with this name.
+            ///
+            /// # Errors
+            ///
+            /// [`SettingError`] where there is no such field, where it holds something else, and
+            /// where the value is out of the field's range.
+            pub fn set(&mut self, name: &str, value: Value) -> Result<(), SettingError> {
+                match name {
+                    $(stringify!($field) => {
+                        self.$field = Setting::from_value(stringify!($field), value, $range)?;
+                    })*
+                    _ => return Err(SettingError::Unknown { name: name.to_owned() }),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+/// More memory than this is not a limit but a mistake.
+const MOST_BYTES: i64 = 1 << 30;
+/// More connections, threads or places in a queue than a system has.
+const MOST: i64 = 1_000_000;
+/// A header map has room for 24,576 fields and panics beyond.
+const MOST_HEADERS: i64 = 10_000;
+/// A year in seconds: no point in time that follows from it is beyond what clocks can tell.
+const LONGEST: i64 = 366 * 24 * 60 * 60;
+
+settings! {
+    max_head_size: 1..=MOST_BYTES,
+    max_target_size: 1..=MOST_BYTES,
+    max_headers: 1..=MOST_HEADERS,
+    max_body_size: 0..=i64::MAX,
+    buffered_body_size: 0..=MOST_BYTES,
+    unread_body_size: 0..=MOST_BYTES,
+    max_connections: 1..=MOST,
+    backlog: 1..=MOST,
+    head_timeout: 0..=LONGEST,
+    body_timeout: 0..=LONGEST,
+    write_timeout: 0..=LONGEST,
+    keep_alive_timeout: 0..=LONGEST,
+    drain_timeout: 0..=LONGEST,
+    threads: 1..=MOST,
+    stream_threads: 1..=MOST,
+    access_log: 0..=1,
+}
+
+/// A type of a field.
+trait Setting: Sized {
+    fn to_value(&self) -> Value;
+
+    fn from_value(
+        name: &'static str,
+        value: Value,
+        range: RangeInclusive<i64>,
+    ) -> Result<Self, SettingError>;
+}
+
+fn wrong_kind(name: &'static str, expected: &'static str) -> SettingError {
+    SettingError::Kind { name, expected }
+}
+
+fn within(
+    name: &'static str,
+    value: Value,
+    range: &RangeInclusive<i64>,
+) -> Result<i64, SettingError> {
+    match value {
+        Value::Number(number) if range.contains(&number) => Ok(number),
+        Value::Number(number) => Err(SettingError::Range {
+            name,
+            least: *range.start(),
+            most: *range.end(),
+            given: number.to_string(),
+        }),
+        _ => Err(wrong_kind(name, "a whole number")),
+    }
+}
+
+macro_rules! numbers {
+    ($($type:ty),*) => {
+        $(impl Setting for $type {
+            fn to_value(&self) -> Value {
+                Value::Number(i64::try_from(*self).unwrap_or(i64::MAX))
+            }
+
+            fn from_value(
+                name: &'static str,
+                value: Value,
+                range: RangeInclusive<i64>,
+            ) -> Result<Self, SettingError> {
+                let number = within(name, value, &range)?;
+                Ok(Self::try_from(number).expect("the ranges are those of the types at most"))
+            }
+        })*
+    };
+}
+
+numbers!(i32, u64, usize);
+
+impl<T: Setting> Setting for Option<T> {
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Unlimited, T::to_value)
+    }
+
+    fn from_value(
+        name: &'static str,
+        value: Value,
+        range: RangeInclusive<i64>,
+    ) -> Result<Self, SettingError> {
+        match value {
+            Value::Unlimited => Ok(None),
+            _ => T::from_value(name, value, range).map(Some),
+        }
+    }
+}
+
+impl Setting for bool {
+    fn to_value(&self) -> Value {
+        Value::Flag(*self)
+    }
+
+    fn from_value(
+        name: &'static str,
+        value: Value,
+        _: RangeInclusive<i64>,
+    ) -> Result<Self, SettingError> {
+        match value {
+            Value::Flag(flag) => Ok(flag),
+            _ => Err(wrong_kind(name, "true or false")),
+        }
+    }
+}
+
+impl Setting for Duration {
+    fn to_value(&self) -> Value {
+        Value::Seconds(self.as_secs_f64())
+    }
+
+    fn from_value(
+        name: &'static str,
+        value: Value,
+        range: RangeInclusive<i64>,
+    ) -> Result<Self, SettingError> {
+        let Value::Seconds(seconds) = value else {
+            let seconds = within(name, value, &range).map_err(|error| match error {
+                SettingError::Kind { .. } => wrong_kind(name, "a number of seconds"),
+                _ => error,
+            })?;
+            return Ok(Self::from_secs(seconds.unsigned_abs()));
+        };
+        // What is not a number fails here as well.
+        Self::try_from_secs_f64(seconds)
+            .ok()
+            .filter(|duration| *duration <= Self::from_secs(range.end().unsigned_abs()))
+            .ok_or_else(|| SettingError::Range {
+                name,
+                least: *range.start(),
+                most: *range.end(),
+                given: seconds.to_string(),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_can_be_read_and_set() {
+        let mut config = Config::default();
+        for (name, value) in Config::default().settings() {
+            config.set(name, value).unwrap();
+        }
+        assert_eq!(config, Config::default());
+
+        config.set("max_body_size", Value::Number(5)).unwrap();
+        config.set("head_timeout", Value::Seconds(0.25)).unwrap();
+        config.set("body_timeout", Value::Number(3)).unwrap();
+        config.set("access_log", Value::Flag(true)).unwrap();
+        let expected = Config {
+            max_body_size: Some(5),
+            head_timeout: Duration::from_millis(250),
+            body_timeout: Duration::from_secs(3),
+            access_log: true,
+            ..Config::default()
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn what_no_server_can_work_with_is_refused() {
+        let mut config = Config::default();
+        for (name, value, said) in [
+            (
+                "max_hedaers",
+                Value::Number(1),
+                "there is no setting `max_hedaers`",
+            ),
+            (
+                "max_headers",
+                Value::Number(0),
+                "`max_headers` must be 1 to 10000, not 0",
+            ),
+            (
+                "max_headers",
+                Value::Number(24_577),
+                "`max_headers` must be 1 to 10000, not 24577",
+            ),
+            (
+                "max_headers",
+                Value::Unlimited,
+                "`max_headers` must be a whole number",
+            ),
+            (
+                "max_headers",
+                Value::Seconds(1.5),
+                "`max_headers` must be a whole number",
+            ),
+            (
+                "max_body_size",
+                Value::Flag(true),
+                "`max_body_size` must be a whole number",
+            ),
+            (
+                "access_log",
+                Value::Number(1),
+                "`access_log` must be true or false",
+            ),
+            (
+                "head_timeout",
+                Value::Flag(true),
+                "`head_timeout` must be a number of seconds",
+            ),
+            (
+                "head_timeout",
+                Value::Seconds(-1.0),
+                "`head_timeout` must be 0 to 31622400, not -1",
+            ),
+            (
+                "head_timeout",
+                Value::Seconds(f64::NAN),
+                "`head_timeout` must be 0 to 31622400, not NaN",
+            ),
+            (
+                "head_timeout",
+                Value::Seconds(1e300),
+                "`head_timeout` must be 0 to 31622400, not 1",
+            ),
+            (
+                "backlog",
+                Value::Number(1 << 40),
+                "`backlog` must be 1 to 1000000, not 1099511627776",
+            ),
+        ] {
+            let error = config.set(name, value).unwrap_err().to_string();
+            assert!(error.starts_with(said), "{error}");
+        }
+        assert_eq!(config, Config::default());
     }
 }

@@ -25,6 +25,38 @@ pub enum ServerError {
     Signal(io::Error),
 }
 
+/// Why a setting cannot have a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// Nothing has this name.
+    #[error("there is no setting `{name}`")]
+    Unknown {
+        /// The name as given.
+        name: String,
+    },
+    /// It holds another kind of value.
+    #[error("`{name}` must be {expected}")]
+    Kind {
+        /// The setting.
+        name: &'static str,
+        /// What it holds.
+        expected: &'static str,
+    },
+    /// It is less or more than a server can work with.
+    #[error("`{name}` must be {least} to {most}, not {given}")]
+    Range {
+        /// The setting.
+        name: &'static str,
+        /// The smallest value.
+        least: i64,
+        /// The largest value.
+        most: i64,
+        /// The value as given.
+        given: String,
+    },
+}
+
 /// Why a request's body could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

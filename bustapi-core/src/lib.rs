@@ -30,12 +30,12 @@ mod serve;
 mod static_files;
 
 pub use bustapi_http as http_message;
-pub use config::Config;
+pub use config::{Config, Value};
 pub use connection::framing;
 pub use dispatch::handler::Handler;
 pub use dispatch::routed::{Matched, Routed};
 pub use dispatch::routes::{Dispatcher, Routes};
-pub use error::{ReadError, ServerError};
+pub use error::{ReadError, ServerError, SettingError};
 pub use exchange::access_log::{AccessHook, AccessRecord};
 pub use exchange::own_answers::internal_error;
 pub use exchange::request_body::{IncomingBody, RequestBody};

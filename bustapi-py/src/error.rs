@@ -1,9 +1,9 @@
 //! Rust errors as Python exceptions; the one place for this mapping.
 
-use bustapi_core::{ReadError, ServerError};
+use bustapi_core::{ReadError, ServerError, SettingError};
 use bustapi_http::HttpError;
 use http::StatusCode;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 /// A server that cannot start raises `OSError`, with the system's number where there is one.
@@ -14,6 +14,15 @@ pub(crate) fn from_server(error: &ServerError) -> PyErr {
             None => PyOSError::new_err(error.to_string()),
         },
         _ => PyRuntimeError::new_err(error.to_string()),
+    }
+}
+
+/// A setting out of its range raises `ValueError`, any other that cannot be had `TypeError`, as a
+/// call with such an argument does.
+pub(crate) fn from_setting(error: &SettingError) -> PyErr {
+    match error {
+        SettingError::Range { .. } => PyValueError::new_err(error.to_string()),
+        _ => PyTypeError::new_err(error.to_string()),
     }
 }
 

@@ -54,6 +54,8 @@ mod _native {
     #[pymodule_export]
     use crate::routing::{MapAdapterBase, RuleMap};
     #[pymodule_export]
+    use crate::serve::config::ServerConfig;
+    #[pymodule_export]
     use crate::serve::server::{Listener, serve};
     #[pymodule_export]
     use crate::serve::static_files::{accepted_codings, is_coded};

@@ -36,6 +36,7 @@ __all__ = [
     "RequestBase",
     "RequestContextBase",
     "RuleMap",
+    "ServerConfig",
     "SessionSigner",
     "StartResponse",
     "accepted_codings",
@@ -58,9 +59,24 @@ __all__ = [
 # ------------------------------------------------------------------ server
 
 @final
+class ServerConfig:
+    """Limits and time-outs of a server: bytes, counts, and seconds.
+
+    What is not given has its default; `bustapi.serving.settings` says what each is.
+
+    :raises TypeError: there is none of a name, or it holds another kind of value.
+    :raises ValueError: no server could work with a value.
+    """
+
+    def __new__(cls, **settings: float | bool | None) -> Self: ...
+    def values(self) -> dict[str, float | bool | None]:
+        """All of them by name; ``None`` is no limit."""
+
+@final
 class Listener:
     """A bound socket, made before processes fork and used by one of them.
 
+    :param config: tells how many connections the system may keep waiting.
     :raises OSError: the address is in use, not permitted or not known.
     """
 
@@ -68,9 +84,9 @@ class Listener:
         cls,
         host: str,
         port: int,
+        config: ServerConfig,
         *,
         path: str | None = None,
-        backlog: int = 2048,
         shared: bool = False,
     ) -> Self: ...
     def duplicate(self) -> Listener:
@@ -82,22 +98,13 @@ class Listener:
 def serve(
     app: Flask,
     listener: Listener,
+    config: ServerConfig,
     *,
     signals: bool = True,
-    threads: int = 100,
-    stream_threads: int | None = None,
-    drain_timeout: float = 30.0,
-    access_log: bool = False,
 ) -> bool:
     """Serve `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
 
     :param signals: whether the server reacts to them; if not, it serves until the process ends.
-    :param threads: most threads for views that take long.
-    :param stream_threads: most threads that wait for pieces of streamed answers, 1,000 by
-        default.
-    :param drain_timeout: seconds that open requests may go on after a stop was asked for; zero
-        for as long as they take.
-    :param access_log: write a line per request to standard error.
     :return: whether all threads have ended; one may still be in a view.
     :raises OSError: the listener cannot be used.
     """

@@ -34,7 +34,7 @@ from .helpers import send_from_directory as send_from_directory
 from .resources import open_file, open_readable, send_file_max_age, send_static
 from .routing import build_in_request
 from .sansio.app import App
-from .serving.run import serve_app
+from .serving.run import choose_reloader, serve_app, settle_options
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import appcontext_tearing_down as appcontext_tearing_down
 from .signals import got_request_exception as got_request_exception
@@ -483,6 +483,8 @@ class Flask(App):
         if debug is not None:
             self.debug = bool(debug)
 
+        # Before anything is announced that a mistake here would prevent.
+        options = settle_options(host, port, options)
         server_name: str = self.config.get("SERVER_NAME") or ""
         server_host, _, server_port = server_name.partition(":")
         host = host or server_host or "127.0.0.1"
@@ -491,7 +493,8 @@ class Flask(App):
         if not port and port != 0:
             port = int(server_port or 5000)
 
-        options.setdefault("use_reloader", self.debug)
+        asked = bool(options["use_reloader"]) if "use_reloader" in options else None
+        options["use_reloader"] = choose_reloader(asked, self.debug, options)
         options.setdefault("use_debugger", self.debug)
         options.setdefault("threaded", True)
         cli.show_server_banner(self.debug, self.name)

@@ -2,6 +2,7 @@
 
 pub(crate) mod application;
 pub(crate) mod calls;
+pub(crate) mod config;
 pub(crate) mod endpoint;
 pub(crate) mod event_loop;
 pub(crate) mod server;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bustapi_core::executor::Executor;
-use bustapi_core::{Address, Config, Dispatcher, Server};
+use bustapi_core::{Address, Dispatcher, Server};
 use bustapi_http::Peer;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -16,6 +16,7 @@ use crate::response::streams::StreamWork;
 use crate::routing::RuleMap;
 use crate::serve::application::View;
 use crate::serve::calls::{Calls, PythonHandler};
+use crate::serve::config::ServerConfig;
 use crate::serve::event_loop::driver::Answers;
 
 /// A bound socket, made before processes fork and used by one of them.
@@ -30,16 +31,16 @@ impl Listener {
     ///
     /// :raises OSError: if the address is in use, not permitted or not known.
     #[new]
-    #[pyo3(signature = (host, port, *, path=None, backlog=2048, shared=false))]
+    #[pyo3(signature = (host, port, config, *, path=None, shared=false))]
     fn new(
         host: String,
         port: u16,
+        config: &Bound<'_, ServerConfig>,
         path: Option<PathBuf>,
-        backlog: i32,
         shared: bool,
     ) -> PyResult<Self> {
         let address = path.map_or(Address::Tcp(host, port), Address::Unix);
-        let listener = bustapi_core::Listener::bind(&address, backlog, shared)
+        let listener = bustapi_core::Listener::bind(&address, config.get().0.backlog, shared)
             .map_err(|error| error::from_server(&error))?;
         Ok(Self {
             listener: Mutex::new(Some(listener)),
@@ -79,28 +80,17 @@ const JOIN_TIME: Duration = Duration::from_secs(1);
 /// Serves `app` on `listener` until SIGINT or SIGTERM, on the calling thread; without
 /// `signals`, until the process ends.
 ///
-/// `threads` is the number of pool threads at most, `stream_threads` that of threads that wait
-/// for pieces of streamed answers; time-outs are in seconds, zero for none. `access_log` writes a
-/// line per request to standard error.
-///
 /// :return: whether all threads have ended. One that is still in a view must not meet the end
 ///     of the interpreter.
 /// :raises OSError: if the listener cannot be used.
 #[pyfunction]
-#[pyo3(signature = (app, listener, *, signals=true, threads=100, stream_threads=None, drain_timeout=30.0, access_log=false))]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "they are keyword arguments in Python"
-)]
+#[pyo3(signature = (app, listener, config, *, signals=true))]
 pub(crate) fn serve(
     py: Python<'_>,
     app: Py<PyAny>,
     listener: &Bound<'_, Listener>,
+    config: &Bound<'_, ServerConfig>,
     signals: bool,
-    threads: usize,
-    stream_threads: Option<usize>,
-    drain_timeout: f64,
-    access_log: bool,
 ) -> PyResult<bool> {
     let listener = listener
         .get()
@@ -109,14 +99,7 @@ pub(crate) fn serve(
         .unwrap_or_else(PoisonError::into_inner)
         .take()
         .ok_or_else(|| PyRuntimeError::new_err("the listener is being served already"))?;
-    let defaults = Config::default();
-    let config = Config {
-        pool_threads: threads,
-        stream_threads: stream_threads.unwrap_or(defaults.stream_threads),
-        drain_timeout: Duration::try_from_secs_f64(drain_timeout).unwrap_or_default(),
-        access_log,
-        ..defaults
-    };
+    let config = config.get().0.clone();
     let plan = py.import("bustapi.plan")?;
     let globals = py.import("bustapi.globals")?;
     let package = Package {
@@ -141,7 +124,7 @@ pub(crate) fn serve(
         let calls = Arc::new(Calls {
             view: View::new(app, view_map, package, streams.clone()),
         });
-        let executor = Executor::new(Arc::clone(&calls), config.pool_threads);
+        let executor = Executor::new(Arc::clone(&calls), config.threads);
         let answers = Arc::new(Answers::default());
         let handler = PythonHandler {
             calls,

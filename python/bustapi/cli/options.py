@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 from werkzeug.utils import import_string
 
+from ..serving.settings import SETTINGS, Kind, Setting
 from ..version import FLASK_VERSION, bustapi_version
 from .context import ScriptInfo, load_dotenv
 
@@ -240,3 +241,48 @@ class SeparatedPathType(click.Path):
         """The list of paths, each checked as `click.Path` does."""
         convert = super().convert
         return [convert(item, param, ctx) for item in self.split_envvar_value(value)]
+
+
+class SettingType(click.ParamType):  # type: ignore[type-arg] # not generic before 8.2
+    """The value of one of the server's settings."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.name = setting.kind.value
+
+    def convert(
+        self, value: t.Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> t.Any:
+        """The value, as `bustapi.serving.settings` reads it.
+
+        :raises click.BadParameter: if it cannot be read, or is out of range.
+        """
+        try:
+            return self.setting.read(value)
+        except (TypeError, ValueError) as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+def _setting_option(setting: Setting) -> click.Option:
+    is_flag = setting.kind is Kind.FLAG
+    off = f"/--no-{setting.option.removeprefix('--')}" if is_flag else ""
+    names = [f"{setting.option}{off}"]
+
+    if setting.short:
+        names.append(setting.short)
+
+    means = setting.means[0].upper() + setting.means[1:]
+    return click.Option(
+        names,
+        # The others' are the server's business; in a command, `None` is "as it is".
+        default=setting.default if setting.name in {"host", "port"} else None,
+        type=None if is_flag else SettingType(setting),
+        # Besides the one that click derives, FLASK_RUN_ and the name.
+        envvar=setting.variable,
+        help=f"{means}.  [default: {setting.default_text}]",
+    )
+
+
+def setting_options() -> list[click.Parameter]:
+    """Make an option for each of the server's settings."""
+    return [_setting_option(setting) for setting in SETTINGS.values()]

@@ -7,10 +7,11 @@ import sys
 import typing as t
 
 import click
+from click.core import ParameterSource
 from werkzeug.serving import is_running_from_reloader
 
 from ..helpers import get_debug_flag
-from ..serving.run import serve_app
+from ..serving.run import choose_reloader, serve_app
 from . import discovery
 from .context import ScriptInfo, pass_script_info
 from .discovery import application_traceback
@@ -21,6 +22,7 @@ from .options import (
     _debug_option,
     _validate_key,
     flask_compat_option,
+    setting_options,
 )
 
 if t.TYPE_CHECKING:  # pragma: no cover
@@ -56,16 +58,6 @@ def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
 
 
 @click.command("run", short_help="Run a server.")
-@click.option("--host", "-h", default="127.0.0.1", help="The interface to bind to.")
-@click.option("--port", "-p", default=5000, help="The port to bind to.")
-@click.option("--unix-socket", type=click.Path(), help="The path of a socket to bind to instead.")
-@click.option("--workers", type=click.IntRange(1), help="The number of processes.  [default: 1]")
-@click.option("--threads", type=click.IntRange(1), help="Threads for views in each process.")
-@click.option(
-    "--access-log/--no-access-log",
-    default=None,
-    help="Write a line for each request. By default in debug mode only.",
-)
 @click.option(
     "--cert",
     type=CertParamType(),
@@ -112,6 +104,7 @@ def show_server_banner(debug: bool | None, app_import_path: str | None) -> None:
 @pass_script_info
 def run_command(
     info: ScriptInfo,
+    /,
     host: str,
     port: int,
     reload: bool | None,
@@ -120,16 +113,16 @@ def run_command(
     cert: ssl.SSLContext | tuple[str, str | None] | t.Literal["adhoc"] | None,
     extra_files: list[str] | None,
     exclude_patterns: list[str] | None,
-    workers: int | None = None,
-    threads: int | None = None,
-    access_log: bool | None = None,
-    unix_socket: str | None = None,
+    **settings: t.Any,
 ) -> None:
     """Serve the application until stopped with CTRL+C.
 
     With '--debug', the server restarts when code changes, and errors show a debugger.
     Debug mode is for development only.
     """
+    given = {name: value for name, value in settings.items() if value is not None}
+    _settle_address(click.get_current_context(), given)
+
     try:
         app = info.load_app()
     except Exception as e:
@@ -142,22 +135,51 @@ def run_command(
 
     debug = get_debug_flag()
     _replaceable("show_server_banner")(debug, info.app_import_path)
-    native = {"workers": workers, "threads": threads, "access_log": access_log}
+    run_simple = _replaceable("run_simple")
     serve_app(
-        f"unix://{unix_socket}" if unix_socket else host,
+        host,
         port,
         app,
-        run_simple=_replaceable("run_simple"),
-        use_reloader=debug if reload is None else reload,
+        run_simple=run_simple,
+        use_reloader=choose_reloader(reload, debug, {**given, "ssl_context": cert}, run_simple),
         use_debugger=debug if debugger is None else debugger,
         threaded=with_threads,
         ssl_context=cert,
         extra_files=extra_files,
         exclude_patterns=exclude_patterns,
-        **{name: value for name, value in native.items() if value is not None},
+        **given,
     )
 
 
+# What a value came from, by how near it is to the user.
+_SOURCES = (ParameterSource.ENVIRONMENT, ParameterSource.COMMANDLINE)
+
+
+def _settle_address(ctx: click.Context, given: dict[str, t.Any]) -> None:
+    """Refuse two addresses; one on the command line wins over one of the environment.
+
+    :raises click.UsageError: both came from the same place.
+    """
+
+    def nearness(*names: str) -> int:
+        sources = (ctx.get_parameter_source(name) for name in names)
+        return max(_SOURCES.index(source) if source in _SOURCES else -1 for source in sources)
+
+    if "unix_socket" not in given:
+        return
+
+    path, internet = nearness("unix_socket"), nearness("host", "port")
+
+    if internet > path:
+        del given["unix_socket"]
+    elif internet == path >= 0:
+        raise click.UsageError(
+            "'--unix-socket' stands in place of '--host' and '--port': give one of them.", ctx
+        )
+
+
+# The settings first, as they are what most people look for.
+run_command.params[:0] = setting_options()
 # Where Flask has the group's option only, people look for it here.
 run_command.params[:0] = [_app_option, _debug_option]
 run_command.params.append(flask_compat_option())

@@ -9,6 +9,7 @@ Werkzeug's development server can do is left to it, with a warning.
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import sys
 import typing as t
@@ -19,8 +20,11 @@ import werkzeug.serving
 from werkzeug.utils import import_string
 
 from .server import serve
+from .settings import SETTINGS, check_names, read_variables
 
 if t.TYPE_CHECKING:  # pragma: no cover
+    from collections.abc import Mapping
+
     from werkzeug.debug import DebuggedApplication
 
     from ..app import Flask
@@ -32,13 +36,103 @@ WERKZEUG_OPTIONS = frozenset(
     {"ssl_context", "request_handler", "static_files", "passthrough_errors"}
 )
 #: Options that `run_simple` does not know.
-NATIVE_OPTIONS = frozenset({"workers", "threads", "stream_threads", "drain_timeout", "access_log"})
-# Why an address cannot be listened on; other errors of the system are not the user's.
-_ADDRESS_ERRORS = frozenset(
-    {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.ENOENT, errno.ENOTDIR}
-)
+NATIVE_OPTIONS = frozenset(SETTINGS).difference(("host", "port"))
+# Why an address cannot be listened on, and what to do; other errors of the system are not the
+# user's.
+_ADVICE = {
+    errno.EADDRINUSE: (
+        "Another program listens there: stop it, or choose another port with '--port' or"
+        " app.run(port=...); 0 lets the system choose a free one."
+    ),
+    errno.EADDRNOTAVAIL: (
+        "It is no address of this machine: '127.0.0.1' is reached from this machine only,"
+        " '0.0.0.0' from every other as well."
+    ),
+    errno.EACCES: "Ports below 1024 and some folders are for privileged users: choose another.",
+    errno.ENOENT: "The folder of the socket must exist.",
+    errno.ENOTDIR: "The folder of the socket must be one.",
+}
 #: A port is 16 bits wide.
 _MAX_PORT = 65_535
+
+
+def settle_options(
+    host: str | None, port: int | None, options: dict[str, t.Any]
+) -> dict[str, t.Any]:
+    """The options of ``app.run()``, completed with what environment variables set.
+
+    :param host: the argument as given, as is `port`.
+    :raises TypeError: for an option that no server has, or that holds another kind of value.
+    :raises ValueError: for a value out of range, a variable that cannot be read, or two
+        addresses.
+    """
+    if _find_replacement(_werkzeug_run_simple) is not None:
+        # Whoever replaced it knows what it takes.
+        return options
+
+    check_names(options, {*_run_simple_options(), *NATIVE_OPTIONS}, "run")
+    options = {**read_variables(), **options}
+    options.update(
+        (name, SETTINGS[name].read(value))
+        for name, value in options.items()
+        if name in NATIVE_OPTIONS and value is not None
+    )
+
+    if options.get("unix_socket") is not None and not (host is None and port is None):
+        raise ValueError("`unix_socket` stands in place of `host` and `port`")
+
+    return options
+
+
+def choose_reloader(
+    asked: bool | None,
+    debug: bool,
+    options: Mapping[str, t.Any],
+    run_simple: t.Callable[..., None] = _werkzeug_run_simple,
+) -> bool:
+    """Whether to restart when code changes: if asked for, or in debug mode by default.
+
+    :param options: of `serve_app`, as is `run_simple`.
+    :raises SystemExit: with status 1 if it is asked for and there are several workers.
+    """
+    wanted = debug if asked is None else asked
+    workers = options.get("workers") or options.get("processes") or 1
+
+    if workers == 1 or not wanted or not _is_native(options, run_simple):
+        return wanted
+
+    if asked:
+        _end(
+            f"a reloader cannot be had together with {workers} workers",
+            "It restarts one process.",
+        )
+
+    click.echo(f" * Code changes restart nothing, as there are {workers} workers.", err=True)
+    return False
+
+
+def _is_native(options: Mapping[str, t.Any], run_simple: t.Callable[..., None]) -> bool:
+    return _find_replacement(run_simple) is None and not _only_werkzeug(options)
+
+
+def _only_werkzeug(options: Mapping[str, t.Any]) -> list[str]:
+    """Those of the options that only Werkzeug's server has."""
+    return sorted(name for name in WERKZEUG_OPTIONS if options.get(name))
+
+
+def _run_simple_options() -> set[str]:
+    """The keyword arguments of `run_simple` that ``app.run()`` leaves to its caller."""
+    names = inspect.signature(_werkzeug_run_simple).parameters
+    return set(names).difference(("hostname", "port", "application"))
+
+
+def _find_replacement(run_simple: t.Callable[..., None]) -> t.Callable[..., None] | None:
+    """What stands in the place of Werkzeug's `run_simple`, there or where the caller has it."""
+    for current in (werkzeug.serving.run_simple, run_simple):
+        if current is not _werkzeug_run_simple:
+            return current
+
+    return None
 
 
 def serve_app(
@@ -55,19 +149,23 @@ def serve_app(
     :param port: port to listen on; 0 lets the system choose.
     :param run_simple: the function that the caller knows as Werkzeug's; called if it is another.
     :param options: those of `werkzeug.serving.run_simple`, and natively ``workers``
-        (processes), ``threads`` (of each, for views) and others of `bustapi.serving.serve`.
+        (processes), ``threads`` (of each, for views) and all others of
+        `bustapi.serving.settings`.
     :raises SystemExit: with status 1 if the address cannot be listened on, or there is no
         server that has all `options`.
     """
-    for current in (werkzeug.serving.run_simple, run_simple):
-        if current is not _werkzeug_run_simple:
-            current(host, port, app, **options)
-            return
+    replacement = _find_replacement(run_simple)
 
-    only_werkzeug = sorted(name for name in WERKZEUG_OPTIONS if options.get(name))
+    if replacement is not None:
+        replacement(host, port, app, **options)
+        return
+
+    only_werkzeug = _only_werkzeug(options)
 
     if only_werkzeug:
-        if only_native := sorted(NATIVE_OPTIONS.intersection(options)):
+        if only_native := sorted(
+            name for name in NATIVE_OPTIONS.intersection(options) if options[name] is not None
+        ):
             _end(
                 f"{', '.join(only_native)} cannot be had together with"
                 f" {', '.join(only_werkzeug)}, as Werkzeug's development server does not know"
@@ -98,6 +196,7 @@ def _serve_natively(
     processes: int = 1,
     workers: int | None = None,
     threads: int | None = None,
+    unix_socket: str | None = None,
     **options: t.Any,
 ) -> None:
     for name in WERKZEUG_OPTIONS:
@@ -106,7 +205,8 @@ def _serve_natively(
     if threads is None and not threaded:
         threads = 1
 
-    unix_socket = host.removeprefix("unix://") if host.startswith("unix://") else None
+    if unix_socket is None and host.startswith("unix://"):
+        unix_socket = host.removeprefix("unix://")
 
     if unix_socket is None and not 0 <= port <= _MAX_PORT:
         _end(f"the port must be 0 to {_MAX_PORT}, not {port}")
@@ -133,11 +233,11 @@ def _serve_natively(
             # The server's own words, for a name that cannot be resolved.
             _end(str(error))
 
-        if error.errno not in _ADDRESS_ERRORS:
+        if error.errno not in _ADVICE:
             raise
 
         where = unix_socket or f"{host}:{port}"
-        _end(f"cannot listen on {where}: {os.strerror(error.errno)}")
+        _end(f"cannot listen on {where}: {os.strerror(error.errno)}", _ADVICE[error.errno])
     finally:
         if use_debugger:
             # Not left in an instance, where it would hide the method and keep the app alive.
@@ -146,8 +246,12 @@ def _serve_natively(
                 app.wsgi_app = wsgi_app  # type: ignore[method-assign]
 
 
-def _end(reason: str) -> t.NoReturn:
+def _end(reason: str, advice: str = "") -> t.NoReturn:
     click.secho(f"Error: {reason}.", fg="red", err=True)
+
+    if advice:
+        click.echo(advice, err=True)
+
     sys.exit(1)
 
 

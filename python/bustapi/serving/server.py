@@ -23,8 +23,9 @@ import click
 from werkzeug._reloader import run_with_reloader
 from werkzeug.serving import is_running_from_reloader
 
-from .._native import Listener
+from .._native import Listener, ServerConfig
 from .._native import serve as _serve
+from .settings import read_settings
 
 if t.TYPE_CHECKING:
     from types import FrameType
@@ -33,9 +34,6 @@ if t.TYPE_CHECKING:
 
 _logger = logging.getLogger("bustapi.server")
 
-#: Threads for views that take long; those that are quick need none. They are made on demand, and
-#: nearly all of their time goes by waiting for something else.
-DEFAULT_THREADS = 100
 #: Seconds after which a thread that computes lets another one in, where the program has not said.
 #: CPython's own 5 ms are what every quick request would wait beside one view that computes.
 _SWITCH_INTERVAL = 0.001
@@ -58,52 +56,52 @@ def serve(
     host: str,
     port: int,
     workers: int = 1,
-    threads: int | None = None,
     reload: bool = False,
     debug: bool = False,
-    access_log: bool | None = None,
     unix_socket: str | None = None,
     extra_files: t.Iterable[str] | None = None,
     exclude_patterns: t.Iterable[str] | None = None,
     reloader_interval: float = 1,
     reloader_type: str = "auto",
-    **limits: t.Any,
+    **settings: t.Any,
 ) -> None:
     """Serve an app until SIGINT or SIGTERM.
 
     :param host: name or address to listen on.
     :param port: port to listen on; 0 lets the system choose.
     :param workers: processes; each takes its share of the connections.
-    :param threads: most threads of a process for views that take long.
     :param reload: start again when a source file changes; with one worker only.
     :param debug: debug mode, which turns the access log on by default.
-    :param access_log: write a line per request to standard error; ``None`` leaves it to `debug`.
     :param unix_socket: path of a socket to listen on in place of host and port.
     :param extra_files: further files to watch with `reload`.
     :param exclude_patterns: files not to watch with `reload`.
     :param reloader_interval: seconds between two looks at the files.
     :param reloader_type: ``stat``, ``watchdog`` or ``auto``.
-    :param limits: limits and time-outs of the server, see :func:`bustapi._native.serve`.
+    :param settings: limits, time-outs and other settings of each process; see
+        `bustapi.serving.settings`.
     :raises OSError: the address cannot be listened on.
-    :raises ValueError: `workers` or `threads` is not positive.
+    :raises TypeError: there is no such setting, or it holds another kind of value.
+    :raises ValueError: a number is out of range.
     """
-    if workers < 1 or (threads is not None and threads < 1):
-        raise ValueError("The numbers of workers and threads must be positive.")
+    if settings.get("access_log") is None:
+        settings["access_log"] = debug
 
-    options = {
-        "threads": DEFAULT_THREADS if threads is None else threads,
-        "access_log": debug if access_log is None else access_log,
-        **limits,
-    }
+    values = read_settings({"workers": workers, **settings})
+    workers = t.cast("int", values.pop("workers"))
+
+    if reload and workers > 1:
+        raise ValueError("a reloader restarts one process: there can be only one worker")
+
+    config = ServerConfig(**t.cast("dict[str, t.Any]", values))
 
     if reload:
         if not is_running_from_reloader():
             # Bound once and let go: an address that cannot be had is an error of the command,
             # not of the thread in which each restarted process serves.
-            _bind(host, port, unix_socket)
+            _bind(config, host, port, unix_socket)
 
         run_with_reloader(
-            lambda: _serve_alone(app, _bind(host, port, unix_socket), options),
+            lambda: _serve_alone(app, _bind(config, host, port, unix_socket), config),
             extra_files,
             exclude_patterns,
             reloader_interval,
@@ -111,10 +109,10 @@ def serve(
         )
         return
 
-    first = _bind(host, port, unix_socket, shared=workers > 1)
+    first = _bind(config, host, port, unix_socket, shared=workers > 1)
 
     if workers == 1:
-        _serve_alone(app, first, options)
+        _serve_alone(app, first, config)
         return
 
     if unix_socket is not None:
@@ -122,15 +120,17 @@ def serve(
         listeners = [first, *(first.duplicate() for _ in range(workers - 1))]
     else:
         bound_port = first.address()[1] or port
-        further = (_bind(host, bound_port, None, shared=True) for _ in range(workers - 1))
+        further = (_bind(config, host, bound_port, None, shared=True) for _ in range(workers - 1))
         listeners = [first, *further]
 
     _announce(first)
-    _Supervisor(app, listeners, options).run()
+    _Supervisor(app, listeners, config).run()
 
 
-def _bind(host: str, port: int, unix_socket: str | None, *, shared: bool = False) -> Listener:
-    return Listener(host, port, path=unix_socket, shared=shared)
+def _bind(
+    config: ServerConfig, host: str, port: int, unix_socket: str | None, *, shared: bool = False
+) -> Listener:
+    return Listener(host, port, config, path=unix_socket, shared=shared)
 
 
 def _announce(listener: Listener) -> None:
@@ -140,23 +140,23 @@ def _announce(listener: Listener) -> None:
     click.echo(f" * Running on {where} (Press CTRL+C to quit)", err=True)
 
 
-def _serve_alone(app: Flask, listener: Listener, options: dict[str, t.Any]) -> None:
+def _serve_alone(app: Flask, listener: Listener, config: ServerConfig) -> None:
     """Serve in this process. Signals are the main thread's matter if this is not it."""
     _announce(listener)
     is_main = threading.current_thread() is threading.main_thread()
 
     # Python has noted the signal as well that has just ended the server in good order.
     with contextlib.suppress(KeyboardInterrupt):
-        if not _serve_here(app, listener, is_main, options):
+        if not _serve_here(app, listener, is_main, config):
             atexit.register(_leave_views_behind)
 
 
-def _serve_here(app: Flask, listener: Listener, signals: bool, options: dict[str, t.Any]) -> bool:
+def _serve_here(app: Flask, listener: Listener, signals: bool, config: ServerConfig) -> bool:
     """Serve in this process to the end; whether all views have ended by then."""
     if sys.getswitchinterval() == _DEFAULT_SWITCH_INTERVAL:
         sys.setswitchinterval(_SWITCH_INTERVAL)
 
-    return _serve(app, listener, signals=signals, **options)
+    return _serve(app, listener, config, signals=signals)
 
 
 def _leave_views_behind() -> None:
@@ -174,10 +174,10 @@ def _leave_views_behind() -> None:
 class _Supervisor:
     """Keeps one process per listener running."""
 
-    def __init__(self, app: Flask, listeners: list[Listener], options: dict[str, t.Any]) -> None:
+    def __init__(self, app: Flask, listeners: list[Listener], config: ServerConfig) -> None:
         self.app = app
         self.listeners = listeners
-        self.options = options
+        self.config = config
         #: By process id: the index of its listener, and when it was started.
         self.workers: dict[int, tuple[int, float]] = {}
         self.stopping = False
@@ -232,7 +232,7 @@ class _Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
             listener = self.listeners[index]
             self.listeners = []
-            _serve_here(self.app, listener, True, self.options)
+            _serve_here(self.app, listener, True, self.config)
             status = 0
         except BaseException:
             _logger.exception("A worker failed.")
