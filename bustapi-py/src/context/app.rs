@@ -6,6 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::ground::object::empty;
+
 pub(super) type Slot = Option<Py<PyAny>>;
 
 pub(super) fn unset(name: &str) -> PyErr {
@@ -134,6 +136,26 @@ impl AppContextBase {
     #[setter(_cv_tokens)]
     fn set_tokens(&mut self, tokens: Py<PyList>) {
         self.tokens = Some(tokens);
+    }
+
+    #[deleter(app)]
+    fn delete_app(&mut self) -> PyResult<()> {
+        empty(&mut self.app, "app")
+    }
+
+    #[deleter(g)]
+    fn delete_g(&mut self) -> PyResult<()> {
+        empty(&mut self.g, "g")
+    }
+
+    #[deleter(url_adapter)]
+    fn delete_url_adapter(&mut self) -> PyResult<()> {
+        empty(&mut self.url_adapter, "url_adapter")
+    }
+
+    #[deleter(_cv_tokens)]
+    fn delete_tokens(&mut self) -> PyResult<()> {
+        empty(&mut self.tokens, "_cv_tokens")
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

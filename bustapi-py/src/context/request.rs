@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::context::app::{AppContextBase, Slot, unset};
+use crate::ground::object::empty;
 use crate::request::class::{Steps, make_request, steps_of};
 use crate::request::raw::RawRequest;
 use crate::session::cookie::CookieSessions;
@@ -309,6 +310,44 @@ impl RequestContextBase {
     #[setter(_cv_tokens)]
     fn set_tokens(&mut self, tokens: Py<PyList>) {
         self.tokens = Some(tokens);
+    }
+
+    #[deleter(app)]
+    fn delete_app(&mut self) -> PyResult<()> {
+        empty(&mut self.app, "app")
+    }
+
+    #[deleter(request)]
+    fn delete_request(&mut self) -> PyResult<()> {
+        empty(&mut self.request, "request")
+    }
+
+    #[deleter(url_adapter)]
+    fn delete_url_adapter(&mut self) -> PyResult<()> {
+        empty(&mut self.url_adapter, "url_adapter")
+    }
+
+    #[deleter(flashes)]
+    fn delete_flashes(&mut self) -> PyResult<()> {
+        empty(&mut self.flashes, "flashes")
+    }
+
+    #[deleter(_session)]
+    fn delete_session(&mut self) -> PyResult<()> {
+        empty(&mut self.session, "_session")
+    }
+
+    #[deleter(_after_request_functions)]
+    fn delete_after_request_functions(&mut self) -> PyResult<()> {
+        empty(
+            &mut self.after_request_functions,
+            "_after_request_functions",
+        )
+    }
+
+    #[deleter(_cv_tokens)]
+    fn delete_tokens(&mut self) -> PyResult<()> {
+        empty(&mut self.tokens, "_cv_tokens")
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -1,5 +1,6 @@
 //! Objects made by the interpreter's own calls: Latin-1 strings, and instances of subclasses.
 
+use pyo3::exceptions::PyAttributeError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -46,5 +47,17 @@ pub(crate) fn allocate<'py>(
         let none = PyTuple::empty(py);
         let object = new(type_object, none.as_ptr(), std::ptr::null_mut());
         Bound::from_owned_ptr_or_err(py, object)
+    }
+}
+
+/// What `del` does to an attribute that is kept in a slot.
+///
+/// # Errors
+///
+/// `AttributeError` where the slot is empty.
+pub(crate) fn empty<T>(slot: &mut Option<T>, name: &str) -> PyResult<()> {
+    match slot.take() {
+        Some(_) => Ok(()),
+        None => Err(PyAttributeError::new_err(name.to_owned())),
     }
 }

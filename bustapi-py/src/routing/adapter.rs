@@ -10,7 +10,7 @@ use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 use super::map::RuleMap;
 use super::references::References;
 use super::work::{BuildArguments, Call, MatchArguments, Values};
-use crate::ground::object::allocate;
+use crate::ground::object::{allocate, empty};
 
 pub(crate) type Slot = Option<Py<PyAny>>;
 
@@ -361,6 +361,51 @@ impl MapAdapterBase {
     #[setter]
     fn set_websocket(&mut self, websocket: Py<PyAny>) {
         self.websocket = Some(websocket);
+    }
+
+    #[deleter(map)]
+    fn delete_map(&mut self) -> PyResult<()> {
+        empty(&mut self.map, "map").or_else(|_| empty(&mut self.other_map, "map"))
+    }
+
+    #[deleter(server_name)]
+    fn delete_server_name(&mut self) -> PyResult<()> {
+        empty(&mut self.server_name, "server_name")
+    }
+
+    #[deleter(subdomain)]
+    fn delete_subdomain(&mut self) -> PyResult<()> {
+        empty(&mut self.subdomain, "subdomain")
+    }
+
+    #[deleter(script_name)]
+    fn delete_script_name(&mut self) -> PyResult<()> {
+        empty(&mut self.script_name, "script_name")
+    }
+
+    #[deleter(path_info)]
+    fn delete_path_info(&mut self) -> PyResult<()> {
+        empty(&mut self.path_info, "path_info")
+    }
+
+    #[deleter(url_scheme)]
+    fn delete_url_scheme(&mut self) -> PyResult<()> {
+        empty(&mut self.url_scheme, "url_scheme")
+    }
+
+    #[deleter(default_method)]
+    fn delete_default_method(&mut self) -> PyResult<()> {
+        empty(&mut self.default_method, "default_method")
+    }
+
+    #[deleter(query_args)]
+    fn delete_query_args(&mut self) -> PyResult<()> {
+        empty(&mut self.query_args, "query_args")
+    }
+
+    #[deleter(websocket)]
+    fn delete_websocket(&mut self) -> PyResult<()> {
+        empty(&mut self.websocket, "websocket")
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

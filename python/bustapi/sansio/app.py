@@ -103,7 +103,9 @@ class App(Scaffold, Lifecycle):
     test_cli_runner_class: type[FlaskCliRunner] | None = None
 
     default_config: t.Mapping[str, t.Any]
-    _generation: Generation
+    # Counts assignments to the object, so that the server's plan of it notices. A subclass may
+    # assign before it calls `__init__`, when no server can have a plan: all such objects share one.
+    _generation = Generation()
 
     def __init__(
         self,
@@ -118,8 +120,8 @@ class App(Scaffold, Lifecycle):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
-        # Counts assignments to this object, so that the server's plan of it notices.
-        self.__dict__["_generation"] = Generation()
+        # A second call leaves the plans that there are with the object that they look at.
+        self.__dict__.setdefault("_generation", Generation())
         super().__init__(
             import_name=import_name,
             static_folder=static_folder,
