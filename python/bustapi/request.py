@@ -21,9 +21,10 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.http import parse_options_header
 from werkzeug.utils import cached_property as werkzeug_cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
+from werkzeug.wsgi import LimitedStream
 
 from . import json
-from ._native import HeadersBase, RequestAttribute, RequestBase, set_request_classes
+from ._native import HeadersBase, RawBody, RequestAttribute, RequestBase, set_request_classes
 from ._native import make_request as make_request  # what contexts make requests with
 from .explanations import attach_enctype_error_multidict
 from .globals import _cv_app
@@ -261,4 +262,6 @@ class Request(RequestBase, WerkzeugRequest):
             raise BadRequest() from detailed
 
 
+# What `Request.stream` is under Flask's own server, and so a stream of `io` to `isinstance`.
+LimitedStream.register(RawBody)
 set_request_classes(Request, RequestHeaders, _cv_app)
