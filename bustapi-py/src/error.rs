@@ -3,7 +3,8 @@
 use bustapi_core::{ReadError, ServerError, SettingError};
 use bustapi_http::HttpError;
 use http::StatusCode;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// A server that cannot start raises `OSError`, with the system's number where there is one.
@@ -55,9 +56,77 @@ fn werkzeug_exception(py: Python<'_>, name: &str) -> PyErr {
     }
 }
 
-/// Reports an exception that nothing in Python handled, through `sys.unraisablehook`'s
-/// sibling for tracebacks: it is printed to standard error.
-#[expect(clippy::needless_pass_by_value, reason = "an error is reported once")]
-pub(crate) fn report(py: Python<'_>, error: PyErr) {
-    error.print(py);
+/// An exception as an object, with its traceback: up to Python 3.11 an error that is under way
+/// keeps that beside the object, and `PyErr::value` leaves it behind.
+pub(crate) fn exception(py: Python<'_>, error: PyErr) -> Bound<'_, PyBaseException> {
+    error.into_value(py).into_bound(py)
+}
+
+/// Runs `act` as the body of an `except` clause that has caught `exception`: it is what a bare
+/// `raise` raises again, what `sys.exc_info` tells, and the context of exceptions raised meanwhile.
+pub(crate) fn while_handling<T>(
+    exception: &Bound<'_, PyBaseException>,
+    act: impl FnOnce() -> PyResult<T>,
+) -> PyResult<T> {
+    let py = exception.py();
+    let _handled = Handled::swap(
+        py,
+        [
+            exception.get_type().into_any().unbind().into_ptr(),
+            exception.clone().into_any().unbind().into_ptr(),
+            exception
+                .getattr(pyo3::intern!(py, "__traceback__"))?
+                .unbind()
+                .into_ptr(),
+        ],
+    );
+    act()
+}
+
+/// What was being handled before; it is again when this is dropped.
+struct Handled<'py> {
+    /// Class, exception and traceback, each owned and each possibly null.
+    before: [*mut ffi::PyObject; 3],
+    _attached: Python<'py>,
+}
+
+impl<'py> Handled<'py> {
+    /// `handled` are owned references, or null.
+    #[expect(unsafe_code, reason = "pyo3 has no safe form of these calls")]
+    fn swap(py: Python<'py>, handled: [*mut ffi::PyObject; 3]) -> Self {
+        let mut before = [std::ptr::null_mut(); 3];
+        let [class, exception, traceback] = &mut before;
+        // SAFETY: the thread is attached. The first call stores three owned references, each of
+        // which may be null; the second takes over the three that it is given.
+        unsafe {
+            ffi::PyErr_GetExcInfo(class, exception, traceback);
+            ffi::PyErr_SetExcInfo(handled[0], handled[1], handled[2]);
+        }
+        Self {
+            before,
+            _attached: py,
+        }
+    }
+}
+
+impl Drop for Handled<'_> {
+    #[expect(unsafe_code, reason = "pyo3 has no safe form of this call")]
+    fn drop(&mut self) {
+        let [class, exception, traceback] = self.before;
+        // SAFETY: the thread is attached as long as this lives; the three references are owned
+        // and are used here only.
+        unsafe { ffi::PyErr_SetExcInfo(class, exception, traceback) };
+    }
+}
+
+/// Logs an exception that nothing in Python handled, with its traceback; `what` says what it ended.
+///
+/// Whatever its class: `PyErr_Print` would end the process for a `SystemExit`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the traceback is with the exception"
+)]
+pub(crate) fn report(py: Python<'_>, error: PyErr, what: &str) {
+    bustapi_core::log(&format!("an exception ended {what}:"));
+    PyErr::from_value(exception(py, error).into_any()).display(py);
 }

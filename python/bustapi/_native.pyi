@@ -208,6 +208,10 @@ class LoopDriver:
     def drain(self) -> None:
         """Take the first steps of the calls that wait. Called on the loop."""
 
+    @staticmethod
+    def report(exception: BaseException) -> None:
+        """Log an exception that has stopped the loop."""
+
 # ------------------------------------------------------------------ application
 
 @final

@@ -34,7 +34,10 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 def run_in_thread(
     event_loop: asyncio.AbstractEventLoop, file_descriptor: int, driver: LoopDriver
 ) -> None:
-    """Run the loop for as long as the process lives.
+    """Run the loop for as long as the process lives, or until somebody closes it.
+
+    It is run again when a task of the application has stopped it, or has raised what asyncio
+    lets through: ``SystemExit`` and ``KeyboardInterrupt``.
 
     :param file_descriptor: readable when the driver has something to do.
     """
@@ -42,6 +45,11 @@ def run_in_thread(
     def run() -> None:
         asyncio.set_event_loop(event_loop)
         event_loop.add_reader(file_descriptor, driver.drain)
-        event_loop.run_forever()
+
+        while not event_loop.is_closed():
+            try:
+                event_loop.run_forever()
+            except BaseException as error:  # noqa: BLE001 other requests need the loop
+                driver.report(error)
 
     threading.Thread(target=run, name="bustapi-loop", daemon=True).start()

@@ -66,7 +66,7 @@ impl Drop for Entered {
         if !self.left {
             Python::attach(|py| {
                 if let Err(error) = self.leave(py) {
-                    error::report(py, error);
+                    error::report(py, error, "the leaving of a context");
                 }
             });
         }

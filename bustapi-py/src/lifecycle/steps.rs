@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::context::app::AppContextBase;
 use crate::context::request::{Fill, RequestContextBase};
+use crate::error;
 use crate::ground::context_variable;
 use crate::ground::object::allocate;
 use crate::lifecycle::functions::Kind;
@@ -102,12 +103,15 @@ impl<'py> Road<'_, 'py> {
         let py = self.py();
         let answered = answered.map(|response| (response, None));
         let (answered, error) = match answered.or_else(|failure| self.recover(failure)) {
-            Ok((response, error)) => (Ok(response), error),
-            // It is to propagate; the teardown functions still run.
-            Err(error) => (Err(error.clone_ref(py)), Some(error)),
+            Ok(answered) => answered,
+            // It is to propagate; the teardown functions still run, as in a `finally` clause.
+            Err(error) => {
+                let error = error::exception(py, error);
+                error::while_handling(&error, || self.pop(Some(error.clone())))?;
+                return Err(PyErr::from_value(error.into_any()));
+            }
         };
         let tokens = self.pop(error)?;
-        let answered = answered?;
         if answered.is_streamed() {
             // A body that is made from now on has left the request's context behind.
             if let Some((token, app_token)) = tokens {
@@ -389,29 +393,36 @@ impl<'py> Road<'_, 'py> {
         let start = Bound::new(py, StartResponse::new())?;
         let environ = self.raw.get().environ(py)?;
         let iterable = response.call1((environ, &start))?;
-        from_wsgi(&start, &iterable, self.streams)
+        from_wsgi(
+            &start,
+            &iterable,
+            self.streams,
+            &self.raw.get().head().method,
+        )
     }
 
     /// The response to an exception, and the exception if teardown functions are to see it.
-    fn recover(&self, failure: Failure) -> PyResult<(Reply, Option<PyErr>)> {
+    fn recover(&self, failure: Failure) -> PyResult<(Reply, Option<Bound<'py, PyBaseException>>)> {
         let py = self.py();
         let (error, dispatching) = match failure {
             Failure::Dispatching(error) => (error, true),
             Failure::Finalizing(error) => (error, false),
         };
-        let recovered =
-            self.package
-                .recover
-                .bind(py)
-                .call1((&self.app, error.value(py), dispatching))?;
-        let (response, error): (Bound<'py, PyAny>, Bound<'py, PyAny>) = recovered.extract()?;
-        let error = (!error.is_none()).then(|| PyErr::from_value(error));
+        let recovered = self.package.recover.bind(py).call1((
+            &self.app,
+            error::exception(py, error),
+            dispatching,
+        ))?;
+        let (response, error) = recovered.extract::<(Bound<'py, PyAny>, _)>()?;
         Ok((self.convert(&response)?, error))
     }
 
     /// Ends the request's contexts, after the teardown functions. The variables still hold them
     /// where there is something to set them back with.
-    fn pop(&self, error: Option<PyErr>) -> PyResult<Option<(Py<PyAny>, Py<PyAny>)>> {
+    fn pop(
+        &self,
+        error: Option<Bound<'py, PyBaseException>>,
+    ) -> PyResult<Option<(Py<PyAny>, Py<PyAny>)>> {
         let py = self.py();
         let tokens = if error.is_some() || self.plan.has_teardown(py) {
             None
@@ -419,7 +430,7 @@ impl<'py> Road<'_, 'py> {
             RequestContextBase::take_tokens(&self.context)
         };
         if tokens.is_none() {
-            let error = match error.map(|error| error.into_value(py)) {
+            let error = match error {
                 Some(error) if self.ignores(&error)? => None,
                 error => error,
             };
@@ -432,7 +443,7 @@ impl<'py> Road<'_, 'py> {
         Ok(tokens)
     }
 
-    fn ignores(&self, error: &Py<PyBaseException>) -> PyResult<bool> {
+    fn ignores(&self, error: &Bound<'py, PyBaseException>) -> PyResult<bool> {
         self.app
             .call_method1(intern!(self.py(), "should_ignore_error"), (error,))?
             .is_truthy()

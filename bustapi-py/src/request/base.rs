@@ -14,6 +14,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyEllipsis, PyTuple};
 
+use crate::error;
 use crate::ground::object::allocate;
 use crate::json::read::load_json;
 use crate::request::class::{Steps, attributes, current_config, steps_of, werkzeug_method};
@@ -189,8 +190,9 @@ fn as_value_error(py: Python<'_>, error: PyErr) -> PyErr {
     if !error.is_instance_of::<PyRecursionError>(py) {
         return error;
     }
-    let replaced = PyValueError::new_err(error.value(py).to_string());
-    replaced.set_cause(py, Some(error));
+    let error = error::exception(py, error);
+    let replaced = PyValueError::new_err(error.to_string());
+    replaced.set_cause(py, Some(PyErr::from_value(error.into_any())));
     replaced
 }
 
@@ -293,7 +295,9 @@ impl RequestBase {
                     (value.clone(), (other(0)?, value))
                 } else {
                     let name = intern!(py, "on_json_loading_failed");
-                    let value = slf.call_method1(name, (error.value(py),))?;
+                    let error = error::exception(py, error);
+                    let value =
+                        error::while_handling(&error, || slf.call_method1(name, (&error,)))?;
                     (value.clone(), (value, other(1)?))
                 }
             }

@@ -1,8 +1,17 @@
 //! Bodies that Python makes piece by piece.
+//!
+//! # Theory of operation
+//!
+//! A piece is asked for when the client has taken the one before. hyper lets go of a body as soon
+//! as the answer is complete: at its stated length, or at once where there is none to send. The
+//! iterable may have things to do behind its last piece, so it is then taken to its end, and
+//! closed (PEP 3333); what it yields meanwhile is dropped. A body that is let go of before has lost
+//! its client, and is closed where it stands.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bustapi_core::executor::{Executor, Habit, Place, Work};
 use bustapi_core::{Responder, internal_error};
@@ -35,9 +44,24 @@ pub(crate) struct Pieces {
 #[derive(Default)]
 struct Turn {
     is_stepping: bool,
-    /// The body is dropped: there are no more steps, and the iterable is to be closed.
-    is_over: bool,
+    /// The iterable has said that there is nothing more, or has failed.
+    is_exhausted: bool,
+    /// The body is dropped, and nobody waits for pieces any more.
+    end: Option<End>,
 }
+
+/// What is done with an iterable whose body is dropped.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    /// The client has gone.
+    Close,
+    /// The answer is complete: there may be things to do behind the last piece.
+    Finish,
+}
+
+/// How long an iterable may go on yielding behind the end of its answer: one that never ends must
+/// not keep a thread for ever.
+const FINISH_TIME: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 enum Ahead {
@@ -50,15 +74,20 @@ enum Ahead {
 impl Pieces {
     /// # Errors
     ///
-    /// Whatever `iter(iterable)` raises.
+    /// Whatever `iter(iterable)` raises; the iterable is closed then.
     pub(crate) fn new(iterable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self {
-            iterator: iterable.try_iter()?.into_any().unbind(),
+        let iterator = iterable.try_iter().map(Bound::into_any);
+        let pieces = Self {
+            iterator: iterator.as_ref().unwrap_or(iterable).clone().unbind(),
             iterable: iterable.clone().unbind(),
             context: OnceLock::new(),
             ahead: Mutex::default(),
             turn: Mutex::default(),
-        })
+        };
+        match iterator {
+            Ok(_) => Ok(pieces),
+            Err(error) => Err(pieces.close_after(iterable.py(), error)),
+        }
     }
 
     /// The context of all steps: a copy of what was current when this was first called.
@@ -78,6 +107,17 @@ impl Pieces {
 
     /// The next piece that is not empty, `None` at the end.
     pub(crate) fn next(&self, py: Python<'_>) -> PyResult<Option<Bytes>> {
+        if self.turn().is_exhausted {
+            return Ok(None);
+        }
+        let next = self.next_of_iterator(py);
+        if !matches!(next, Ok(Some(_))) {
+            self.turn().is_exhausted = true;
+        }
+        next
+    }
+
+    fn next_of_iterator(&self, py: Python<'_>) -> PyResult<Option<Bytes>> {
         let context = self.enter(py)?;
         let next = self.iterator.bind(py).getattr(intern!(py, "__next__"))?;
         loop {
@@ -121,53 +161,88 @@ impl Pieces {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a step for a body that is waiting; closes the iterable if the body has gone
-    /// meanwhile.
+    /// Takes a step for a body that is waiting; ends the iterable if the body has gone meanwhile.
     fn step(&self, py: Python<'_>, sender: oneshot::Sender<Piece>) {
         {
             let mut turn = self.turn();
-            if turn.is_over {
+            if turn.end.is_some() {
                 return;
             }
             turn.is_stepping = true;
         }
         let piece = self.next(py).map_err(|error| {
-            error::report(py, error);
+            error::report(py, error, "an answer that was being sent");
             BodyError::from("the application failed while streaming")
         });
-        let is_over = {
+        let end = {
             let mut turn = self.turn();
             turn.is_stepping = false;
-            turn.is_over
+            turn.end
         };
-        if is_over {
-            self.close(py);
-        } else {
-            // A receiver that goes from now on has the iterable closed.
-            drop(sender.send(piece));
+        match end {
+            // A receiver that goes from now on has the iterable ended.
+            None => drop(sender.send(piece)),
+            Some(end) => self.end(py, end),
         }
     }
 
-    /// Notes that no more steps are taken; whether the iterable is to be closed, as the step that
-    /// is under way will not do it.
-    fn end(&self) -> bool {
+    /// Notes that the body is dropped; whether the iterable is to be ended, as the step that is
+    /// under way will not do it.
+    fn drop_body(&self, end: End) -> bool {
         let mut turn = self.turn();
-        turn.is_over = true;
+        turn.end = Some(end);
         !turn.is_stepping
     }
 
-    fn close(&self, py: Python<'_>) {
-        let closed = self.enter(py).and_then(|context| {
-            match self.iterable.bind(py).getattr_opt(intern!(py, "close"))? {
-                Some(close) => context
-                    .call_method1(py, intern!(py, "run"), (close,))
-                    .map(|_| ()),
-                None => Ok(()),
-            }
-        });
-        if let Err(error) = closed {
-            error::report(py, error);
+    fn end(&self, py: Python<'_>, end: End) {
+        if matches!(end, End::Finish) {
+            self.finish(py);
         }
+        self.close(py);
+    }
+
+    /// Takes the iterable to its end, for what it does there.
+    fn finish(&self, py: Python<'_>) {
+        let until = Instant::now() + FINISH_TIME;
+        loop {
+            match self.next(py) {
+                Ok(None) => return,
+                Ok(Some(_)) if Instant::now() >= until => {
+                    bustapi_core::log(
+                        "an iterable that yields more than its answer may hold is closed",
+                    );
+                    return;
+                }
+                Ok(Some(_)) => {}
+                Err(error) => {
+                    error::report(py, error, "what follows the last piece of an answer");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Closes the iterable after an error, which becomes the context of what `close` raises.
+    pub(crate) fn close_after(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        let exception = error::exception(py, error);
+        let closed = error::while_handling(&exception, || self.try_close(py));
+        closed
+            .err()
+            .unwrap_or_else(|| PyErr::from_value(exception.into_any()))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        if let Err(error) = self.try_close(py) {
+            error::report(py, error, "the closing of an answer's iterable");
+        }
+    }
+
+    fn try_close(&self, py: Python<'_>) -> PyResult<()> {
+        let context = self.enter(py)?;
+        if let Some(close) = self.iterable.bind(py).getattr_opt(intern!(py, "close"))? {
+            context.call_method1(py, intern!(py, "run"), (close,))?;
+        }
+        Ok(())
     }
 }
 
@@ -179,7 +254,7 @@ pub(crate) enum Step {
     /// has been sent (PEP 3333, on `start_response`).
     First(Arc<Pieces>, Box<Response>, Responder),
     Next(Arc<Pieces>, oneshot::Sender<Piece>),
-    Close(Arc<Pieces>),
+    End(Arc<Pieces>, End),
 }
 
 /// Runs the steps of streamed bodies, on threads of their own: as many streams as the pool
@@ -213,12 +288,12 @@ impl Step {
             Self::First(pieces, response, responder) => match pieces.take_first_step(py) {
                 Ok(()) => responder.complete(*response),
                 Err(error) => {
-                    error::report(py, error);
+                    error::report(py, error, "an answer before its first piece");
                     responder.complete(internal_error());
                 }
             },
             Self::Next(pieces, sender) => pieces.step(py, sender),
-            Self::Close(pieces) => pieces.close(py),
+            Self::End(pieces, end) => pieces.end(py, end),
         }
     }
 }
@@ -232,16 +307,20 @@ pub(crate) struct PieceStream {
     streams: Streams,
     habit: Arc<Habit>,
     length: Option<u64>,
+    /// How many bytes complete the answer, and how many of them are handed over.
+    wanted: Option<u64>,
+    sent: u64,
 }
 
 impl PieceStream {
     /// `first` comes before the pieces; `length` is the body's length in bytes where the
-    /// application has stated it.
+    /// application has stated it; of an answer that `ends_with_head` nothing is sent.
     pub(crate) fn body(
         first: Option<Bytes>,
         pieces: Arc<Pieces>,
         streams: Streams,
         length: Option<u64>,
+        ends_with_head: bool,
     ) -> BodyStream {
         Box::pin(Self {
             first,
@@ -250,7 +329,14 @@ impl PieceStream {
             streams,
             habit: Arc::default(),
             length,
+            wanted: if ends_with_head { Some(0) } else { length },
+            sent: 0,
         })
+    }
+
+    fn piece(&mut self, piece: Bytes) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.sent += piece.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
 
@@ -264,11 +350,11 @@ impl HttpBody for PieceStream {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         if let Some(first) = this.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+            return this.piece(first);
         }
         match this.pieces.take_ahead() {
             Ahead::Nothing => {}
-            Ahead::Piece(piece) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+            Ahead::Piece(piece) => return this.piece(piece),
             Ahead::End => return Poll::Ready(None),
         }
         let waiting = this.waiting.get_or_insert_with(|| {
@@ -279,11 +365,12 @@ impl HttpBody for PieceStream {
         });
         let piece = std::task::ready!(Pin::new(waiting).poll(context));
         this.waiting = None;
-        Poll::Ready(match piece {
-            Ok(Ok(piece)) => piece.map(|bytes| Ok(Frame::data(bytes))),
-            Ok(Err(error)) => Some(Err(error)),
-            Err(_) => Some(Err(BodyError::from("the server is stopping"))),
-        })
+        match piece {
+            Ok(Ok(Some(piece))) => this.piece(piece),
+            Ok(Ok(None)) => Poll::Ready(None),
+            Ok(Err(error)) => Poll::Ready(Some(Err(error))),
+            Err(_) => Poll::Ready(Some(Err(BodyError::from("the server is stopping")))),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -294,8 +381,12 @@ impl HttpBody for PieceStream {
 
 impl Drop for PieceStream {
     fn drop(&mut self) {
-        if self.pieces.end() {
-            let step = Step::Close(Arc::clone(&self.pieces));
+        let end = match self.wanted {
+            Some(wanted) if self.sent >= wanted => End::Finish,
+            _ => End::Close,
+        };
+        if self.pieces.drop_body(end) {
+            let step = Step::End(Arc::clone(&self.pieces), end);
             self.streams.submit(&self.habit, Place::Pool, step);
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
@@ -222,8 +222,8 @@ pub(crate) fn from_wsgi(
     start: &Bound<'_, StartResponse>,
     iterable: &Bound<'_, PyAny>,
     streams: &Streams,
+    method: &Method,
 ) -> PyResult<Reply> {
-    let py = iterable.py();
     if iterable.is_exact_instance_of::<PyTuple>()
         && iterable.len()? == 0
         && start.get().is_started()
@@ -246,6 +246,22 @@ pub(crate) fn from_wsgi(
         return Ok(whole(head, body).into());
     }
     let pieces = Arc::new(Pieces::new(iterable)?);
+    let reply = streamed(start, &pieces, streams, method);
+    reply.map_err(|error| pieces.close_after(iterable.py(), error))
+}
+
+/// An answer whose body Python makes while it is sent.
+///
+/// # Errors
+///
+/// As [`from_wsgi`].
+fn streamed(
+    start: &Bound<'_, StartResponse>,
+    pieces: &Arc<Pieces>,
+    streams: &Streams,
+    method: &Method,
+) -> PyResult<Reply> {
+    let py = start.py();
     // An application that is a generator itself calls start_response with its first step.
     let step = if start.get().is_started() {
         None
@@ -261,10 +277,17 @@ pub(crate) fn from_wsgi(
         .and_then(|value| value.to_str().ok()?.parse().ok());
     // With a piece there already, nothing speaks against sending the head.
     let waits = first.is_none();
-    let body = PieceStream::body(first, Arc::clone(&pieces), streams.clone(), length);
+    let ends_with_head = *method == Method::HEAD || has_no_body(head.status.code);
+    let body = PieceStream::body(
+        first,
+        Arc::clone(pieces),
+        streams.clone(),
+        length,
+        ends_with_head,
+    );
     Ok(Reply {
         response: respond(head.status, head.headers, Body::Stream(body)),
-        pieces: waits.then_some(pieces),
+        pieces: waits.then(|| Arc::clone(pieces)),
     })
 }
 

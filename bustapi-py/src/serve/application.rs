@@ -45,6 +45,11 @@ pub(crate) struct Suspended {
 }
 
 impl Suspended {
+    /// The answer to the request: 500 where nothing in Python handled what was raised.
+    pub(crate) fn answered_or_reported(&self, py: Python<'_>, answered: PyResult<Reply>) -> Reply {
+        answered_or_reported(self.raw.get(), py, answered)
+    }
+
     pub(crate) fn endpoint<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
         let endpoint = self.endpoint.as_ref()?;
         Some(endpoint.bind(py).clone())
@@ -53,7 +58,7 @@ impl Suspended {
 
 /// How a request was begun on the event loop's thread.
 pub(crate) enum Begun<'py> {
-    Answered(PyResult<Reply>),
+    Answered(Reply),
     /// The view is this coroutine.
     Waits(Box<Suspended>, Bound<'py, PyAny>),
     /// What is to be done about the failure may wait, so it is not for the loop's thread.
@@ -84,32 +89,39 @@ impl View {
         }
     }
 
-    /// The application's answer.
-    ///
-    /// # Errors
-    ///
-    /// What nothing in Python handles.
-    pub(crate) fn answer(
+    /// The application's answer; 500 where nothing in Python handles what it raises.
+    pub(crate) fn answer(&self, py: Python<'_>, arrived: Arrived, endpoint: &Endpoint) -> Reply {
+        let Arrived { request, found } = arrived;
+        match Bound::new(py, RawRequest::new(request)) {
+            Ok(raw) => {
+                let answered = self.answer_raw(&raw, found, endpoint);
+                answered_or_reported(raw.get(), py, answered)
+            }
+            Err(error) => reported(py, error, "a request"),
+        }
+    }
+
+    fn answer_raw(
         &self,
-        py: Python<'_>,
-        arrived: Arrived,
+        raw: &Bound<'_, RawRequest>,
+        found: Option<(Arc<Snapshot>, Match)>,
         endpoint: &Endpoint,
     ) -> PyResult<Reply> {
+        let py = raw.py();
         let plan = self.current_plan(py)?;
-        let raw = Bound::new(py, RawRequest::new(arrived.request))?;
         if plan.wsgi {
-            return self.call_wsgi(&raw);
+            return self.call_wsgi(raw);
         }
-        if let Some((snapshot, found)) = &arrived.found {
+        if let Some((snapshot, found)) = &found {
             let name = snapshot.endpoint(py, found.rule);
             endpoint.set_coroutine(Self::is_coroutine(&plan, &name)?);
         }
-        let road = self.road(&plan, raw, None)?;
+        let road = self.road(&plan, raw.clone(), None)?;
         // In a context of the request's own, which is left with what was set in it: to set the
         // variables back costs more, and the next request must not see what this one set.
         let entered = Entered::new(py)?;
         let answered = road
-            .start(arrived.found, false)
+            .start(found, false)
             .and_then(|started| road.complete(started));
         let settled = road.settle(answered);
         entered.exit(py)?;
@@ -171,7 +183,10 @@ impl View {
                 Begun::Waits(suspend(Some(endpoint)), coroutine)
             }
             Ok(started) => match road.complete(started) {
-                Ok(response) => Begun::Answered(road.settle(Ok(response))),
+                Ok(response) => {
+                    let settled = road.settle(Ok(response));
+                    Begun::Answered(answered_or_reported(road.raw.get(), py, settled))
+                }
                 Err(failure) => Begun::Failed(suspend(None), failure),
             },
             Err(failure) => Begun::Failed(suspend(None), failure),
@@ -266,14 +281,20 @@ impl View {
         let start = Bound::new(py, StartResponse::new())?;
         let environ = raw.get().environ(py)?;
         let iterable = self.app.bind(py).call1((environ, &start))?;
-        from_wsgi(&start, &iterable, &self.streams)
+        from_wsgi(&start, &iterable, &self.streams, &raw.get().head().method)
     }
 }
 
 /// An answer, or 500 for an exception that nothing in Python handled.
-pub(crate) fn report(py: Python<'_>, answered: PyResult<Reply>) -> Reply {
+fn answered_or_reported(raw: &RawRequest, py: Python<'_>, answered: PyResult<Reply>) -> Reply {
     answered.unwrap_or_else(|error| {
-        error::report(py, error);
-        internal_error().into()
+        let head = raw.head();
+        reported(py, error, &format!("{} {}", head.method, head.uri.path()))
     })
+}
+
+/// The answer where an exception ended `what`: 500.
+pub(crate) fn reported(py: Python<'_>, error: PyErr, what: &str) -> Reply {
+    error::report(py, error, what);
+    internal_error().into()
 }

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use crate::error;
 use crate::ground::thread_state::keep_thread_state;
 use crate::routing::{SharedMap, Snapshot};
-use crate::serve::application::{Arrived, View, report};
+use crate::serve::application::{Arrived, View};
 use crate::serve::endpoint::{Endpoint, Endpoints};
 use crate::serve::event_loop::driver::{self, Answers, LoopQueue, Resumption};
 
@@ -51,12 +51,8 @@ impl Work for Calls {
                     // A client that has gone before its turn is not worked for.
                     Job::Call(call) if call.responder.is_closed() => {}
                     Job::Call(call) => {
-                        let answered = self.view.answer(py, call.arrived, &call.endpoint);
-                        report(py, answered).send(
-                            call.responder,
-                            &self.view.streams,
-                            Responder::complete,
-                        );
+                        let reply = self.view.answer(py, call.arrived, &call.endpoint);
+                        reply.send(call.responder, &self.view.streams, Responder::complete);
                     }
                     Job::Resume(resumption) => resumption.run(py, self),
                 }
@@ -116,7 +112,7 @@ impl PythonHandler {
                     let calls = Arc::clone(&self.calls);
                     let answers = Arc::clone(&self.answers);
                     driver::start(py, calls, self.executor.clone(), answers)
-                        .map_err(|error| error::report(py, error))
+                        .map_err(|error| error::report(py, error, "the start of the event loop"))
                         .ok()
                 })
             })

@@ -16,6 +16,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
+use crate::error;
 use crate::serve::event_loop::driver::Completion;
 
 /// Runs a view's coroutine, then the steps after the view.
@@ -130,7 +131,7 @@ impl ViewCoroutine {
         {
             Ok(awaited) => Step::Waits(awaited),
             Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
-                Step::Returned(error.value(py).getattr(intern!(py, "value"))?)
+                Step::Returned(error::exception(py, error).getattr(intern!(py, "value"))?)
             }
             Err(error) => Step::Raised(error),
         };

@@ -23,7 +23,7 @@ use std::task::{Poll, Waker};
 use bustapi_core::Responder;
 use bustapi_core::executor::{Executor, Habit, Place};
 use bustapi_http::Response;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyBaseException, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -32,7 +32,7 @@ use crate::error;
 use crate::ground::context_variable::Entered;
 use crate::lifecycle::outcome::Failure;
 use crate::response::reply::Reply;
-use crate::serve::application::{Begun, Suspended, View, report};
+use crate::serve::application::{Begun, Suspended, View, reported};
 use crate::serve::calls::{Call, Calls, Job};
 use crate::serve::event_loop::coroutine::ViewCoroutine;
 
@@ -178,6 +178,13 @@ pub(crate) fn start(
 
 #[pymethods]
 impl LoopDriver {
+    /// Logs an exception that has stopped the loop, which is then run again.
+    #[staticmethod]
+    fn report(exception: &Bound<'_, PyBaseException>) {
+        let error = PyErr::from_value(exception.clone().into_any());
+        error::report(exception.py(), error, "a task of the event loop");
+    }
+
     /// Begins every call that has been queued; the loop's reader.
     fn drain(slf: &Bound<'_, Self>) {
         let this = slf.get();
@@ -191,7 +198,7 @@ impl LoopDriver {
                 Order::Begin(call) => Self::begin(slf, call),
                 Order::Cancel(task) => {
                     if let Err(error) = task.call_method0(slf.py(), intern!(slf.py(), "cancel")) {
-                        error::report(slf.py(), error);
+                        error::report(slf.py(), error, "a cancellation");
                     }
                 }
             }
@@ -214,7 +221,7 @@ impl LoopDriver {
             begun
         });
         match begun {
-            Ok(Begun::Answered(answered)) => this.answer(py, responder, report(py, answered)),
+            Ok(Begun::Answered(reply)) => this.answer(py, responder, reply),
             Ok(Begun::Waits(suspended, coroutine)) => {
                 let variables = suspended.variables.bind(py).clone();
                 let name = suspended.endpoint(py);
@@ -227,7 +234,7 @@ impl LoopDriver {
                 let made = Bound::new(py, coroutine)
                     .and_then(|coroutine| Self::make_task(slf, name, &variables, &coroutine));
                 if let Err(error) = made {
-                    error::report(py, error);
+                    error::report(py, error, "the start of a task");
                 }
             }
             Ok(Begun::Failed(suspended, failure)) => {
@@ -247,7 +254,7 @@ impl LoopDriver {
                 };
                 this.pool.submit(&habit, Place::Pool, Job::Call(call));
             }
-            Err(error) => this.answer(py, responder, report(py, Err(error))),
+            Err(error) => this.answer(py, responder, reported(py, error, "a request")),
         }
     }
 
@@ -344,7 +351,7 @@ impl LoopDriver {
             let flush = Flush(Arc::clone(&self.answers));
             let scheduled = Bound::new(py, flush).and_then(|flush| self.call_soon(flush.as_any()));
             if let Err(error) = scheduled {
-                error::report(py, error);
+                error::report(py, error, "the event loop's schedule");
                 self.answers.wake();
             }
         }
@@ -396,7 +403,8 @@ impl Completion {
                 // The task is let go here: on the IO thread, Python is not at hand for that.
                 responder.on_abandoned(|| ());
                 let answered = driver.calls.view.finish_within(py, &suspended, Ok(value));
-                driver.answer(py, responder, report(py, answered));
+                let reply = suspended.answered_or_reported(py, answered);
+                driver.answer(py, responder, reply);
             }
             outcome => {
                 let later = Later(Mutex::new(Some((
@@ -410,7 +418,7 @@ impl Completion {
                 let scheduled =
                     Bound::new(py, later).and_then(|later| driver.call_soon(later.as_any()));
                 if let Err(error) = scheduled {
-                    error::report(py, error);
+                    error::report(py, error, "the event loop's schedule");
                 }
             }
         }
@@ -446,6 +454,7 @@ impl Resumption {
             // The view was cancelled because its client went: nobody is to be told.
             return;
         }
-        report(py, answered).send(self.responder, &calls.view.streams, Responder::complete);
+        let reply = self.suspended.answered_or_reported(py, answered);
+        reply.send(self.responder, &calls.view.streams, Responder::complete);
     }
 }
