@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::error;
 use crate::ground::bytes::to_bytes;
-use crate::ground::thread_state::keep_thread_state;
+use crate::ground::thread_state::{attach_to_call, keep_thread_state};
 
 /// An iterable of bytes and the context variables its steps run under.
 pub(crate) struct Pieces {
@@ -272,7 +272,7 @@ impl Work for StreamWork {
     }
 
     fn run(&self, next: &mut dyn FnMut() -> Option<Step>) {
-        Python::attach(|py| {
+        attach_to_call(|py| {
             while let Some(step) = next() {
                 step.run(py);
             }

@@ -9,7 +9,7 @@ use bustapi_router::{Match, MatchRequest};
 use pyo3::prelude::*;
 
 use crate::error;
-use crate::ground::thread_state::keep_thread_state;
+use crate::ground::thread_state::{attach_to_call, keep_thread_state};
 use crate::routing::{SharedMap, Snapshot};
 use crate::serve::application::{Arrived, View};
 use crate::serve::endpoint::{Endpoint, Endpoints};
@@ -45,7 +45,7 @@ impl Work for Calls {
     }
 
     fn run(&self, next: &mut dyn FnMut() -> Option<Job>) {
-        Python::attach(|py| {
+        attach_to_call(|py| {
             while let Some(job) = next() {
                 match job {
                     // A client that has gone before its turn is not worked for.

@@ -30,6 +30,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::error;
 use crate::ground::context_variable::Entered;
+use crate::ground::thread_state::follow_hooks;
 use crate::lifecycle::outcome::Failure;
 use crate::response::reply::Reply;
 use crate::serve::application::{Begun, Suspended, View, reported};
@@ -188,6 +189,7 @@ impl LoopDriver {
     /// Begins every call that has been queued; the loop's reader.
     fn drain(slf: &Bound<'_, Self>) {
         let this = slf.get();
+        follow_hooks(slf.py());
         // The bytes only say that there is something to do; an error means there are none.
         let mut bytes = [0; 64];
         while matches!((&this.readable).read(&mut bytes), Ok(count) if count == bytes.len()) {}
