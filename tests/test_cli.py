@@ -119,6 +119,22 @@ def test_app_of_flask_itself_gets_a_hint(runner):
     with pytest.raises(NoAppException, match="use '--flask-compat'"):
         find_app_by_string(make_module(app=foreign()), "app")
 
+    # A factory has none until it is called.
+    def create_app():
+        return foreign()
+
+    for find in (find_best_app, lambda module: find_app_by_string(module, "create_app")):
+        with pytest.raises(NoAppException) as caught:
+            find(make_module(create_app=create_app))
+
+        message = caught.value.format_message()
+        assert "is an application of Flask itself, not of BustAPI: use '--flask-compat'" in message
+        assert "Failed to find" not in message
+
+    result = runner.invoke(FlaskGroup(create_app=create_app), ["routes"])
+    assert result.exit_code == 2
+    assert "use '--flask-compat'" in result.stderr
+
 
 @pytest.mark.parametrize(
     ("path", "name", "folder"),
@@ -667,10 +683,18 @@ def test_a_port_in_use_is_told_with_advice(importable, debug):
     ("arguments", "variables"),
     [
         (["--flask-compat", "--app", "shop", "hello"], {}),
+        (["--app", "shop", "--flask-compat", "hello"], {}),
+        (["--app", "shop", "hello", "--flask-compat"], {}),
+        (["--app", "shop", "nested", "hello", "--flask-compat"], {}),
         (["--app", "shop", "hello"], {"BUSTAPI_FLASK_COMPAT": "1"}),
+        (["--app", "shop", "hello"], {".env": "BUSTAPI_FLASK_COMPAT=1"}),
+        (["--app", "shop", "hello"], {".flaskenv": "BUSTAPI_FLASK_COMPAT=1"}),
+        (["hello"], {".flaskenv": "BUSTAPI_FLASK_COMPAT=1\nFLASK_APP=shop"}),
+        (["-e", "other", "--app", "shop", "hello"], {"other": "BUSTAPI_FLASK_COMPAT=1"}),
     ],
 )
 def test_flask_compat_comes_before_the_app(importable, arguments, variables):
+    files = {name: variables.pop(name) for name in list(variables) if not name.isupper()}
     folder = importable(
         shop="""
 import click
@@ -679,13 +703,69 @@ import flask.views
 
 app = Flask(__name__)
 
-@app.cli.command()
 def hello():
     click.echo(f"{Flask.__module__} {flask.__name__}")
+
+app.cli.command("hello")(hello)
+app.cli.group("nested")(lambda: None).command("hello")(hello)
 """
     )
+
+    for name, text in files.items():
+        pytest.importorskip("dotenv")
+        (folder / name).write_text(text)
+
     done = run_bustapi(*arguments, folder=folder, **variables)
     assert (done.stdout, done.returncode) == ("bustapi.app flask\n", 0), done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["routes", "--flask-compat"],
+        ["routes", "--flask-compat", "--sort", "rule"],
+        ["shell", "--flask-compat"],
+        ["--flask-compat", "--help"],
+        ["--help", "--flask-compat"],
+    ],
+)
+def test_flask_compat_after_any_command(importable, arguments):
+    folder = importable(shop="from flask import Flask\n\napp = Flask(__name__)\n")
+    done = run_bustapi("--app", "shop", *arguments, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr
+    # The same by the variable.
+    arguments = [argument for argument in arguments if argument != "--flask-compat"]
+    done = run_bustapi("--app", "shop", *arguments, folder=folder, BUSTAPI_FLASK_COMPAT="1")
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr
+
+
+def test_flask_compat_behind_two_dashes_is_an_argument(importable):
+    folder = importable(
+        shop="""
+import click
+from bustapi import Flask
+
+app = Flask(__name__)
+
+@app.cli.command()
+@click.argument("words", nargs=-1)
+def say(words):
+    click.echo(words)
+"""
+    )
+    done = run_bustapi("--app", "shop", "say", "--", "--flask-compat", folder=folder)
+    assert done.stdout == "('--flask-compat',)\n", done.stderr
+
+
+def test_texts_name_the_command(runner, tmp_path, monkeypatch):
+    monkeypatch.delenv("FLASK_APP", raising=False)
+    monkeypatch.chdir(tmp_path)
+    missing = runner.invoke(cli, ["routes"])
+    assert "Use the 'bustapi --app' option" in missing.output
+    assert "Usage: bustapi" in missing.output
+    assert "'bustapi' command" in cli_module.IGNORED_RUN
 
 
 def test_flask_compat_too_late(importable, runner, monkeypatch):

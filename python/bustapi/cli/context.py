@@ -53,6 +53,7 @@ class ScriptInfo:
 
         if self.create_app is not None:
             app = self.create_app()
+            discovery.check_application(app, "What the command's factory returns")
         else:
             app = discovery.load_app(self.app_import_path)
 

@@ -56,17 +56,18 @@ def _is_application(value: object) -> t.TypeGuard[Flask]:
     return isinstance(value, _application_class)
 
 
-def _foreign_hint(values: t.Iterable[object]) -> str:
-    """What to try if one of `values` is an application of Flask's own class."""
-    for value in values:
-        for cls in type(value).__mro__:
-            if (cls.__module__, cls.__qualname__) == ("flask.app", "Flask"):
-                return (
-                    " It has an application of Flask itself: use '--flask-compat', or"
-                    " import 'Flask' from 'bustapi'."
-                )
+def check_application(value: object, where: str) -> None:
+    """Refuse an application of Flask's own class, with the ways to have one of BustAPI's.
 
-    return ""
+    :param where: what it was obtained from.
+    :raises NoAppException: it is one.
+    """
+    for cls in type(value).__mro__:
+        if (cls.__module__, cls.__qualname__) == ("flask.app", "Flask"):
+            raise NoAppException(
+                f"{where} is an application of Flask itself, not of BustAPI: use"
+                " '--flask-compat', or import 'Flask' from 'bustapi'."
+            )
 
 
 def application_traceback(error: BaseException) -> str:
@@ -128,10 +129,15 @@ def find_best_app(module: ModuleType) -> Flask:
         if _is_application(app):
             return app
 
+        check_application(app, f"What '{module.__name__}:{name}' returns")
+
+    for name, value in vars(module).items():
+        check_application(value, f"'{module.__name__}:{name}'")
+
     raise NoAppException(
         "Failed to find Flask application or factory in module"
         f" '{module.__name__}'. Use '{module.__name__}:name'"
-        f" to specify one.{_foreign_hint(vars(module).values())}"
+        " to specify one."
     )
 
 
@@ -220,9 +226,9 @@ def find_app_by_string(module: ModuleType, app_name: str) -> Flask:
     if _is_application(app):
         return app
 
+    check_application(app, f"'{module.__name__}:{app_name}'")
     raise NoAppException(
-        "A valid Flask application was not obtained from"
-        f" '{module.__name__}:{app_name}'.{_foreign_hint([app])}"
+        f"A valid Flask application was not obtained from '{module.__name__}:{app_name}'."
     )
 
 
@@ -336,7 +342,7 @@ def load_app(import_path: str | None) -> Flask:
 
     raise NoAppException(
         "Could not locate a Flask application. Use the"
-        " 'flask --app' option, 'FLASK_APP' environment"
+        " 'bustapi --app' option, 'FLASK_APP' environment"
         " variable, or a 'wsgi.py' or 'app.py' file in the"
         " current directory."
     )

@@ -161,18 +161,38 @@ class FlaskGroup(AppGroup):
 class _BustAPIGroup(FlaskGroup):
     """The ``bustapi`` command, which can put itself in Flask's place."""
 
+    def __init__(self, **extra: t.Any) -> None:
+        super().__init__(**extra)
+        self._compat_option = flask_compat_option()
+        # Behind the env files, which may set its variable.
+        self.params.append(self._compat_option)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # A command's own option would come too late: looking for the command already
-        # imports packages that add some, and these import Flask.
-        if COMPAT_FLAG in args:
+        """`FlaskGroup.parse_args`; ``--flask-compat`` may stand after any command as well.
+
+        As an option of a command it would come too late: looking for the command already
+        imports packages that add some, and these import Flask.
+        """
+        end = args.index("--") if "--" in args else len(args)
+        own = [arg for arg in args[:end] if arg != COMPAT_FLAG]
+
+        if len(own) < end:
             install_flask_compat(ctx, None, True)
 
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, [*own, *args[end:]])
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """`FlaskGroup.list_commands`, of packages that import Flask as well."""
+        # --help is eager too, and as the first option given comes before these.
+        for option in (_env_file_option, self._compat_option):
+            if ctx.get_parameter_source(option.name) is None:
+                option.handle_parse_result(ctx, {}, [])
+
+        return super().list_commands(ctx)
 
 
 cli = _BustAPIGroup(
-    name="flask",
-    params=[flask_compat_option()],
+    name="bustapi",
     help="""\
 Serve Flask applications with BustAPI, and run their commands.
 

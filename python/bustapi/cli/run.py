@@ -35,7 +35,7 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
 #: What ``app.run()`` says when a command serves the application already.
 IGNORED_RUN = (
-    " * Ignoring a call to 'app.run()' that would block the current 'flask' CLI command.\n"
+    " * Ignoring a call to 'app.run()' that would block the current 'bustapi' command.\n"
     "   Only call 'app.run()' in an 'if __name__ == \"__main__\"' guard."
 )
 
