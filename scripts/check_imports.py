@@ -59,7 +59,7 @@ TABLE = """
     json.provider
     globals
     config | routing | exceptions | signals | package_location | version | sansio.__init__
-    event_loop
+    event_loop | foreign_flask
     typing
     _native
 """

@@ -38,6 +38,7 @@ from werkzeug.routing import MapAdapter, RequestRedirect, RoutingException, Rule
 from werkzeug.wrappers import Response as BaseResponse
 
 from .exceptions import FormDataRoutingRedirect
+from .foreign_flask import warn_of_flask
 from .globals import request, request_ctx
 from .signals import (
     appcontext_tearing_down,
@@ -120,7 +121,9 @@ class Lifecycle:
 
         :raises Exception: what no error handler took.
         """
-        self._got_first_request = True
+        if not self._got_first_request:
+            self._got_first_request = True
+            warn_of_flask()
 
         try:
             request_started.send(self, _async_wrapper=self.ensure_sync)

@@ -21,6 +21,7 @@ from ._native import Generation as Generation  # what an app counts with
 from ._native import is_default_provider, is_default_response
 from .ctx import AppContext, RequestContext
 from .event_loop import HAS_TASK_CONTEXTS
+from .foreign_flask import warn_of_flask
 from .response import Response
 from .sessions import (
     SecureCookieSession,
@@ -256,7 +257,10 @@ class Description:
 
 def describe(app: Flask) -> Description:
     """Describe an application that is about to handle a request."""
-    app._got_first_request = True
+    if not app._got_first_request:
+        app._got_first_request = True
+        warn_of_flask()
+
     return Description(app)
 
 

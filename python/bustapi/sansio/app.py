@@ -18,6 +18,7 @@ from werkzeug.utils import redirect as _werkzeug_redirect
 from .. import typing as ft
 from ..config import Config, ConfigAttribute
 from ..ctx import _AppCtxGlobals
+from ..foreign_flask import warn_of_flask
 from ..helpers import _split_blueprint_path, get_debug_flag
 from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lifecycle import Lifecycle
@@ -157,6 +158,7 @@ class App(Scaffold, Lifecycle):
         self._got_first_request = False
         #: The view that sends the static files, if the application has one.
         self._static_view: t.Callable[..., Response] | None = None
+        warn_of_flask()
 
     def __setattr__(self, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)

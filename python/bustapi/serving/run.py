@@ -19,6 +19,7 @@ import click
 import werkzeug.serving
 from werkzeug.utils import import_string
 
+from ..foreign_flask import warn_of_flask
 from .server import serve
 from .settings import SETTINGS, check_names, read_variables
 
@@ -154,6 +155,7 @@ def serve_app(
     :raises SystemExit: with status 1 if the address cannot be listened on, or there is no
         server that has all `options`.
     """
+    warn_of_flask()
     replacement = _find_replacement(run_simple)
 
     if replacement is not None:
