@@ -9,6 +9,7 @@
 
 mod list;
 mod options;
+mod quoted;
 
 use std::borrow::Cow;
 

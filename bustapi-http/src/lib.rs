@@ -15,6 +15,7 @@ pub mod range;
 mod request;
 mod response;
 pub mod signed_cookie;
+pub mod wsgi;
 
 pub use body::{Body, BodyError, BodyStream, FileRange};
 pub use error::HttpError;

@@ -1,54 +1,10 @@
-//! Comma-separated lists and dictionaries (RFC 9110 section 5.6.1), and quoted strings.
+//! Comma-separated lists and dictionaries (RFC 9110 section 5.6.1).
 
 use std::borrow::Cow;
 
 use super::options::{Options, decode_extended};
-use super::{is_token_byte, trim};
-
-/// Puts quotes around a value unless it is a token; the empty value is quoted.
-pub(crate) fn quote(value: &str) -> Cow<'_, str> {
-    if !value.is_empty() && value.bytes().all(is_token_byte) {
-        return Cow::Borrowed(value);
-    }
-    let mut out = String::with_capacity(value.len() + 2);
-    out.push('"');
-    for c in value.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
-    Cow::Owned(out)
-}
-
-/// Removes the quotes around a value, and the backslashes of its escapes.
-pub(crate) fn unquote(value: &str) -> Cow<'_, str> {
-    let Some(inner) = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    else {
-        return Cow::Borrowed(value);
-    };
-    if !inner.contains('\\') {
-        return Cow::Borrowed(inner);
-    }
-    let mut out = String::with_capacity(inner.len());
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            // A lone backslash at the end is kept, as is one before a line break, which a
-            // header cannot hold.
-            '\\' => match chars.next() {
-                Some('\n') => out.push_str("\\\n"),
-                Some(escaped) => out.push(escaped),
-                None => out.push('\\'),
-            },
-            other => out.push(other),
-        }
-    }
-    Cow::Owned(out)
-}
+use super::quoted::{quote, unquote};
+use super::trim;
 
 /// Splits a list at its commas, those inside quoted strings aside. Empty items are left out,
 /// and the quotes of an item that is quoted as a whole are removed. A quoted string that never
@@ -161,21 +117,6 @@ mod tests {
         assert_eq!(parse_list(r#"x"a,b"y"#), [r#"x"a,b"y"#]);
         assert_eq!(parse_list(r"a\,b"), [r"a\", "b"]);
         assert_eq!(parse_list("é, ü"), ["é", "ü"]);
-    }
-
-    #[test]
-    fn quoting() {
-        for (plain, quoted) in [
-            ("", r#""""#),
-            ("token", "token"),
-            ("a b", r#""a b""#),
-            (r#"a"\b"#, r#""a\"\\b""#),
-        ] {
-            assert_eq!(quote(plain), quoted);
-            assert_eq!(unquote(quoted), plain);
-        }
-        assert_eq!(unquote("\""), "\"");
-        assert_eq!(unquote(r#""a\""#), r"a\");
     }
 
     #[test]

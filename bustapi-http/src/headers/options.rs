@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::list::quote;
+use super::quoted::quote;
 use super::{is_space, is_token_byte, trim};
 use crate::query::{percent_decode_latin1, percent_decode_lossy};
 

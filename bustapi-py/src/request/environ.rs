@@ -1,10 +1,11 @@
 //! The WSGI environment (PEP 3333) of a request.
 
-use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
-use bustapi_http::{Peer, Scheme};
+use bustapi_http::query::percent_decode_bytes;
+use bustapi_http::{ConnInfo, Peer, Scheme, wsgi};
 use http::Version;
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -12,7 +13,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::ground::object::latin1;
-use crate::request::raw::RawRequest;
+use crate::request::body::RawBody;
 
 /// What is the same in all environs of an address of the server.
 struct Template {
@@ -39,8 +40,7 @@ const EVERY_REQUEST: [&str; 10] = [
 static TEMPLATE: Mutex<Option<Template>> = Mutex::new(None);
 
 /// What does not depend on the request; copying it is cheaper than adding each item.
-fn constants<'py>(py: Python<'py>, raw: &RawRequest) -> PyResult<Bound<'py, PyDict>> {
-    let conn = raw.conn();
+fn constants<'py>(py: Python<'py>, head: &Parts, conn: &ConnInfo) -> PyResult<Bound<'py, PyDict>> {
     let lock = || TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner);
     let known = lock()
         .as_ref()
@@ -53,12 +53,12 @@ fn constants<'py>(py: Python<'py>, raw: &RawRequest) -> PyResult<Bound<'py, PyDi
     dict.set_item("SCRIPT_NAME", "")?;
     dict.set_item("SERVER_SOFTWARE", "bustapi")?;
     dict.set_item("wsgi.version", PyTuple::new(py, [1, 0])?)?;
-    dict.set_item("wsgi.url_scheme", raw.scheme(py))?;
+    dict.set_item("wsgi.url_scheme", conn.scheme.as_str())?;
     dict.set_item("wsgi.input_terminated", true)?;
     dict.set_item("wsgi.multithread", true)?;
     dict.set_item("wsgi.multiprocess", true)?;
     dict.set_item("wsgi.run_once", false)?;
-    let (name, port) = raw.server_address();
+    let (name, port) = wsgi::server_address(head, conn);
     dict.set_item("SERVER_NAME", name)?;
     dict.set_item("SERVER_PORT", port.to_string())?;
     // A copy has a table of the same size as long as most of it is in use: with the keys that
@@ -86,14 +86,18 @@ fn constants<'py>(py: Python<'py>, raw: &RawRequest) -> PyResult<Bound<'py, PyDi
     Ok(dict)
 }
 
-/// Makes the environ of `raw`.
+/// Makes the environ of a request whose body `input` reads.
 ///
 /// # Errors
 ///
 /// `MemoryError`; `AttributeError` if the program has deleted `sys.stderr`.
-pub(crate) fn make<'py>(py: Python<'py>, raw: &RawRequest) -> PyResult<Bound<'py, PyDict>> {
-    let environ = constants(py, raw)?;
-    let (head, conn) = (raw.head(), raw.conn());
+pub(crate) fn make<'py>(
+    py: Python<'py>,
+    head: &Parts,
+    conn: &ConnInfo,
+    input: Bound<'py, RawBody>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let environ = constants(py, head, conn)?;
     let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let target = latin1(py, target.as_bytes())?;
     let protocol = match head.version {
@@ -102,8 +106,14 @@ pub(crate) fn make<'py>(py: Python<'py>, raw: &RawRequest) -> PyResult<Bound<'py
         _ => intern!(py, "HTTP/1.1"),
     };
     let query = head.uri.query().unwrap_or_default();
-    environ.set_item(intern!(py, "REQUEST_METHOD"), raw.method(py))?;
-    environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &raw.decoded_path())?)?;
+    environ.set_item(
+        intern!(py, "REQUEST_METHOD"),
+        PyString::intern(py, head.method.as_str()),
+    )?;
+    environ.set_item(
+        intern!(py, "PATH_INFO"),
+        latin1(py, &percent_decode_bytes(head.uri.path().as_bytes()))?,
+    )?;
     environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, query.as_bytes())?)?;
     environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
     environ.set_item(intern!(py, "RAW_URI"), target)?;
@@ -118,28 +128,10 @@ pub(crate) fn make<'py>(py: Python<'py>, raw: &RawRequest) -> PyResult<Bound<'py
             environ.del_item(intern!(py, "REMOTE_PORT"))?;
         }
     }
-    environ.set_item(intern!(py, "wsgi.input"), raw.input(py)?)?;
+    environ.set_item(intern!(py, "wsgi.input"), input)?;
     environ.set_item(intern!(py, "wsgi.errors"), stderr(py)?)?;
-    let mut fields = head.headers.iter().peekable();
-    while let Some((name, value)) = fields.next() {
-        // Repeats follow each other.
-        let mut repeated = false;
-        while fields.next_if(|(next, _)| *next == name).is_some() {
-            repeated = true;
-        }
-        // `X_Y` would pass for `X-Y`, which proxies clean up and this one they do not.
-        if name.as_str().contains('_') {
-            continue;
-        }
-        let value = if repeated {
-            raw.field(name.as_str()).unwrap_or_default()
-        } else {
-            Cow::Borrowed(value.as_bytes())
-        };
+    for (name, value) in wsgi::fields(head) {
         environ.set_item(key(py, name.as_str()), latin1(py, &value)?)?;
-    }
-    if let Some(authority) = head.uri.authority() {
-        environ.set_item(intern!(py, "HTTP_HOST"), authority.as_str())?;
     }
     Ok(environ)
 }
@@ -173,20 +165,6 @@ fn key<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
         "x-forwarded-for" => intern!(py, "HTTP_X_FORWARDED_FOR").clone(),
         "x-forwarded-proto" => intern!(py, "HTTP_X_FORWARDED_PROTO").clone(),
         "x-requested-with" => intern!(py, "HTTP_X_REQUESTED_WITH").clone(),
-        other => PyString::new(py, &environ_key(other)),
+        other => PyString::new(py, &wsgi::environ_key(other)),
     }
-}
-
-/// The key under which a lookup of `name`, in any case and with `_` for `-`, finds a field.
-pub(crate) fn environ_key(name: &str) -> String {
-    let mut key = String::with_capacity(name.len() + 5);
-    key.push_str("HTTP_");
-    key.extend(name.chars().map(|c| match c {
-        '-' => '_',
-        other => other.to_ascii_uppercase(),
-    }));
-    if matches!(key.as_str(), "HTTP_CONTENT_TYPE" | "HTTP_CONTENT_LENGTH") {
-        key.drain(..5);
-    }
-    key
 }

@@ -7,15 +7,14 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use bustapi_http::wsgi::environ_key;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PySuper, PyTuple, PyType};
 
-use crate::ground::object::allocate;
-use crate::ground::object::latin1;
-use crate::request::environ::environ_key;
+use crate::ground::object::{allocate, latin1};
 use crate::request::raw::RawRequest;
 
 /// Answers lookups of header fields.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bustapi_core::RequestBody;
 use bustapi_http::headers::header_name;
 use bustapi_http::query::percent_decode_bytes;
-use bustapi_http::{ConnInfo, Peer, Request, Scheme};
+use bustapi_http::{ConnInfo, Peer, Request, Scheme, wsgi};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
@@ -51,10 +51,6 @@ impl RawRequest {
         &self.head
     }
 
-    pub(crate) fn conn(&self) -> &ConnInfo {
-        &self.conn
-    }
-
     pub(crate) fn is_options(&self) -> bool {
         self.head.method == http::Method::OPTIONS
     }
@@ -92,47 +88,14 @@ impl RawRequest {
         percent_decode_bytes(self.head.uri.path().as_bytes())
     }
 
-    /// The value of a field as the environ has it: the target's authority as the host (RFC 9112
-    /// section 3.2.2), repeats joined as one list (RFC 9110 section 5.2), cookies with their own
-    /// separator (RFC 9113 section 8.2.3).
+    /// The value of a field as the environ has it.
     pub(crate) fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        if let Some(authority) = self.head.uri.authority()
-            && name.eq_ignore_ascii_case("host")
-        {
-            return Some(Cow::Borrowed(authority.as_str().as_bytes()));
-        }
-        let values = self.head.headers.get_all(name);
-        let mut values = values.iter();
-        let mut joined = Cow::Borrowed(values.next()?.as_bytes());
-        for value in values {
-            let separator: &[u8] = if name.eq_ignore_ascii_case("cookie") {
-                b"; "
-            } else {
-                b","
-            };
-            let joined = joined.to_mut();
-            joined.extend_from_slice(separator);
-            joined.extend_from_slice(value.as_bytes());
-        }
-        Some(joined)
+        wsgi::field(&self.head, name)
     }
 
-    /// Name and port of the server's end; of a unix socket, the name that the client asked for
-    /// and the scheme's port.
+    /// Name and port of the server's end, as the environ has them.
     pub(crate) fn server_address(&self) -> (String, u16) {
-        match &self.conn.local {
-            Peer::Tcp(address) => (address.ip().to_string(), address.port()),
-            Peer::Unix(_) => {
-                let host = self.field("host");
-                let host = host.as_deref().map(String::from_utf8_lossy);
-                let name = host.as_deref().and_then(|host| host.split(':').next());
-                let port = match self.conn.scheme {
-                    Scheme::Http => 80,
-                    Scheme::Https => 443,
-                };
-                (name.unwrap_or("localhost").to_owned(), port)
-            }
-        }
+        wsgi::server_address(&self.head, &self.conn)
     }
 
     fn remote_address(&self) -> Option<String> {
@@ -315,7 +278,7 @@ impl RawRequest {
         if let Some(environ) = self.environ.get() {
             return Ok(environ.bind(py).clone());
         }
-        let made = environ::make(py, self)?;
+        let made = environ::make(py, &self.head, &self.conn, self.input(py)?)?;
         Ok(self.environ.get_or_init(|| made.unbind()).bind(py).clone())
     }
 
