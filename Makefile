@@ -114,6 +114,7 @@ types-native: setup
 deps: $(VENV)/.tools
 	$(PY) scripts/check_imports.py
 	$(PY) scripts/check_crates.py
+	$(PY) scripts/check_folders.py
 
 test-rust: $(VENV)/.created
 	cargo test --workspace --locked

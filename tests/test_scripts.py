@@ -86,6 +86,64 @@ def test_crate_checker_follows_dependencies() -> None:
     assert check_crates.reach(graph, "d") == {}
 
 
+FOLDERS = """
+    serve
+    rule | text
+    error
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "problem"),
+    [
+        ("serve/server", "use crate::rule::part::Part;", None),
+        ("serve/server", "use crate::{error::Error, rule::{self, part}};", None),
+        ("rule/part", "use crate::serve::Server;", "rule/part.rs names crate/src/serve/server.rs"),
+        (
+            "rule/part",
+            "fn f() { crate::text::quote::f() }",
+            "rule/part.rs names crate/src/text/quote.rs",
+        ),
+        (
+            "rule/part",
+            "use super::super::serve::server;",
+            "rule/part.rs names crate/src/serve/server.rs",
+        ),
+        ("rule/part", "use super::parse::Token;", "2 files name each other"),
+        ("rule/part", "use crate::Top;", "names what the crate's root defines"),
+        ("rule/part", "// crate::serve::Server, 'a', \"crate::serve::x\"", None),
+        ("rule/part", 'const A: &str = r#"use crate::serve::Server;"#;', None),
+        ("rule/part", "#[cfg(test)]\nmod tests { use crate::serve::Server; }", None),
+        ("rule/part", "use http::serve::Server;", None),
+    ],
+)
+def test_folder_checker(tmp_path: Path, name: str, source: str, problem: str | None) -> None:
+    check_folders = load_script("check_folders")
+    files = {
+        "lib": "mod error;\nmod rule;\nmod serve;\nmod text;\npub use serve::Server;\nstruct Top;",
+        "error": "pub struct Error;",
+        "rule/mod": "pub(crate) mod parse;\npub(crate) mod part;",
+        "rule/parse": "use super::part::Part;",
+        "rule/part": "",
+        "serve/mod": "pub(crate) mod server;\npub use server::Server;",
+        "serve/server": "",
+        "text/mod": "pub(crate) mod quote;",
+        "text/quote": "use crate::error::Error;",
+    }
+    files[name] = source
+    for file, text in files.items():
+        path = tmp_path / "crate" / "src" / f"{file}.rs"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    source_folder = tmp_path / "crate" / "src"
+    found = list(check_folders.check_crate(source_folder, check_folders.read_table(FOLDERS)))
+    if problem is None:
+        assert found == []
+    else:
+        assert len(found) == 1
+        assert problem in found[0]
+
+
 PAGE = """\
 # One `page`
 

@@ -27,6 +27,8 @@ mod _native {
     #[pymodule_export]
     use crate::context::url_for::{build_in_request, make_url_for};
     #[pymodule_export]
+    use crate::json::provider::{is_default_provider, set_json_provider};
+    #[pymodule_export]
     use crate::json::read::load_json;
     #[pymodule_export]
     use crate::json::write::dump_json;
@@ -35,20 +37,19 @@ mod _native {
     #[pymodule_export]
     use crate::request::attributes::RequestAttribute;
     #[pymodule_export]
-    use crate::request::base::RequestBase;
+    use crate::request::base::make_request_from_python;
     #[pymodule_export]
     use crate::request::body::RawBody;
     #[pymodule_export]
-    use crate::request::class::{make_request_from_python, set_request_classes};
+    use crate::request::class::set_request_classes;
     #[pymodule_export]
     use crate::request::headers::HeadersBase;
     #[pymodule_export]
+    use crate::request::object::RequestBase;
+    #[pymodule_export]
     use crate::request::raw::RawRequest;
     #[pymodule_export]
-    use crate::response::object::{
-        is_default_provider, is_default_response, json_response, set_json_provider,
-        set_response_classes,
-    };
+    use crate::response::object::{is_default_response, json_response, set_response_classes};
     #[pymodule_export]
     use crate::response::wsgi::StartResponse;
     #[pymodule_export]

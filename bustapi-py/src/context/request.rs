@@ -18,7 +18,8 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::context::app::{AppContextBase, Slot, unset};
 use crate::ground::object::empty;
-use crate::request::class::{Steps, make_request, steps_of};
+use crate::request::base::make_request;
+use crate::request::class::{Steps, steps_of};
 use crate::request::raw::RawRequest;
 use crate::session::cookie::CookieSessions;
 

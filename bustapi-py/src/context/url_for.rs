@@ -17,7 +17,7 @@ use crate::context::app::AppContextBase;
 use crate::context::request::RequestContextBase;
 use crate::ground::context_variable;
 use crate::ground::overrides::version_of;
-use crate::routing::adapter::MapAdapterBase;
+use crate::routing::bound_map::MapAdapterBase;
 use crate::routing::references::References;
 use crate::routing::work::{BuildArguments, Values};
 

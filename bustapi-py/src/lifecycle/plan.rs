@@ -14,9 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bustapi_core::StaticFiles;
-use bustapi_http::ReasonPhrase;
 use bustapi_http::media_type::MediaTypes;
-use http::StatusCode;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyType};
@@ -24,6 +22,7 @@ use pyo3::types::{PyBool, PyDict, PyList, PyString, PyType};
 use crate::ground::overrides::version_of;
 use crate::lifecycle::functions::{Functions, Kind};
 use crate::request::raw::RawRequest;
+use crate::response::plain::PlainResponses;
 use crate::session::cookie::CookieSessions;
 
 /// Counts the assignments to an application's attributes.
@@ -78,15 +77,7 @@ pub(crate) struct Plan {
     pub(crate) own_process_response: bool,
     own_matching: bool,
     has_task_contexts: bool,
-    /// `str` and `bytes` become the default response class's responses.
-    pub(crate) plain_text: bool,
-    plain_json: bool,
-    /// The attributes of the JSON provider: one that is set may change what it writes.
-    json_attributes: Py<PyDict>,
-    /// Werkzeug's names of status codes.
-    status_names: Py<PyDict>,
-    /// Responses of the default class are read without calling them.
-    pub(crate) lean_response: bool,
+    pub(crate) responses: PlainResponses,
     /// The session is opened when it is first asked for.
     pub(crate) lazy_session: bool,
     /// Sessions that need nothing of their interface.
@@ -94,7 +85,6 @@ pub(crate) struct Plan {
     static_view: Option<StaticView>,
     pub(crate) app_context_class: Py<PyType>,
     pub(crate) request_context_class: Py<PyType>,
-    pub(crate) response_class: Py<PyType>,
     pub(crate) session_interface: Py<PyAny>,
     pub(crate) functions: Functions,
     pub(crate) view_functions: Py<PyDict>,
@@ -167,11 +157,7 @@ impl Plan {
             own_matching: flag("own_matching")?
                 || !app.getattr(intern!(py, "url_map"))?.is(url_map),
             has_task_contexts: flag("has_task_contexts")?,
-            plain_text: flag("plain_text")?,
-            plain_json: flag("plain_json")?,
-            json_attributes: dict("json_attributes")?,
-            status_names: dict("status_names")?,
-            lean_response: flag("lean_response")?,
+            responses: PlainResponses::of(&said)?,
             lazy_session: flag("lazy_session")?,
             sessions: if flag("cookie_sessions")? {
                 Some(Arc::new(CookieSessions::of(&said)?))
@@ -181,7 +167,6 @@ impl Plan {
             static_view: StaticView::of(&said)?,
             app_context_class: class("app_context_class")?,
             request_context_class: class("request_context_class")?,
-            response_class: class("response_class")?,
             session_interface: said.getattr("session_interface")?.unbind(),
             functions: Functions::new(py)?,
             view_functions: dict("view_functions")?,
@@ -308,38 +293,6 @@ impl Plan {
             Some(name) => raw.mentions_cookie(name),
             None => true,
         })
-    }
-
-    /// Whether the native writer writes what the JSON provider would.
-    pub(crate) fn writes_json(&self, py: Python<'_>) -> bool {
-        // Flask's own sets one attribute, the application.
-        self.plain_json && self.json_attributes.bind(py).len() <= 1 && !self.is_debug(py)
-    }
-
-    /// What a response object made with this status says after the code, if not the usual.
-    ///
-    /// # Errors
-    ///
-    /// What looking it up raises.
-    pub(crate) fn reason_phrase(
-        &self,
-        py: Python<'_>,
-        status: StatusCode,
-    ) -> PyResult<Option<ReasonPhrase>> {
-        let name = self.status_names.bind(py).get_item(status.as_u16())?;
-        let name = match &name {
-            Some(name) => name.cast::<PyString>()?.to_str()?.to_uppercase(),
-            None => "UNKNOWN".to_owned(),
-        };
-        Ok(ReasonPhrase::new(&name).filter(|_| status.canonical_reason() != Some(&name)))
-    }
-
-    /// Whether JSON is to be indented for reading, as in debug mode.
-    fn is_debug(&self, py: Python<'_>) -> bool {
-        !matches!(
-            self.config.bind(py).get_item(intern!(py, "DEBUG")),
-            Ok(Some(debug)) if debug.is_truthy().is_ok_and(|debug| !debug)
-        )
     }
 
     /// Whether functions run, or signals are sent, as the contexts are popped.

@@ -25,10 +25,9 @@ use crate::request::raw::RawRequest;
 use crate::response::object::from_response;
 use crate::response::reply::Reply;
 use crate::response::streams::Streams;
-use crate::response::value::{Content, add_to_object};
+use crate::response::value::{Content, SessionFields, add_to_object};
 use crate::response::wsgi::{StartResponse, from_wsgi};
 use crate::routing::Snapshot;
-use crate::session::cookie::SessionFields;
 
 /// The rule that a request matched.
 struct Matched<'py> {
@@ -300,20 +299,20 @@ impl<'py> Road<'_, 'py> {
         let content = if plan.own_make_response {
             None
         } else {
-            Content::of(plan, value)
+            Content::of(&plan.responses, value)
         };
         if let Some(content) = &content
             && !self.has_hooks_after()
             && let Some(fields) = self.session_fields()?
         {
-            return Ok(content.to_response(plan, py, &fields)?.into());
+            return Ok(content.to_response(&plan.responses, py, &fields)?.into());
         }
         let made = match content {
-            Some(content) => content.to_object(plan, py)?,
+            Some(content) => content.to_object(&plan.responses, py)?,
             None => None,
         };
         let is_response =
-            !plan.own_make_response && value.get_type().is(plan.response_class.bind(py));
+            !plan.own_make_response && value.get_type().is(plan.responses.class.bind(py));
         let mut response = match made {
             Some(made) => made,
             None if is_response => value.clone(),
@@ -371,7 +370,7 @@ impl<'py> Road<'_, 'py> {
         }
         let py = self.py();
         if let Some(fields) = self.session_fields()?
-            && add_to_object(self.plan, response, &fields)?
+            && add_to_object(&self.plan.responses, response, &fields)?
         {
             return Ok(());
         }
@@ -386,7 +385,9 @@ impl<'py> Road<'_, 'py> {
 
     /// A response object as a response, while its context is current.
     fn convert(&self, response: &Bound<'py, PyAny>) -> PyResult<Reply> {
-        if let Some(response) = from_response(self.plan, response, self.raw.get())? {
+        if let Some(response) = from_response(&self.plan.responses, response, || {
+            self.raw.get().environ(response.py())
+        })? {
             return Ok(response.into());
         }
         let py = self.py();

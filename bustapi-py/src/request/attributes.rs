@@ -19,11 +19,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
-use crate::request::base::{RequestBase, received};
 use crate::request::class::{attributes, headers_class};
 use crate::request::form;
 use crate::request::headers::HeadersBase;
 use crate::request::multi_dict;
+use crate::request::object::{RequestBase, received};
 use crate::request::raw::RawRequest;
 
 /// A descriptor; which attribute it is follows from its name.

@@ -9,12 +9,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use crate::context::app::AppContextBase;
 use crate::ground::context_variable;
-use crate::ground::object::allocate;
 use crate::ground::overrides::Defaults;
-use crate::request::base::RequestBase;
-use crate::request::raw::RawRequest;
 
 /// The steps that are the package's own in some class.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,10 +113,7 @@ pub(crate) fn current_config(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>
     let Some(context) = context_variable::get(package(py)?.cv_app.bind(py))? else {
         return Ok(None);
     };
-    let app = match context.cast::<AppContextBase>() {
-        Ok(context) => AppContextBase::current_app(context)?,
-        Err(_) => context.getattr(intern!(py, "app"))?,
-    };
+    let app = context.getattr(intern!(py, "app"))?;
     app.getattr(intern!(py, "config")).map(Some)
 }
 
@@ -141,40 +134,6 @@ pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 /// `RuntimeError` before the package has named its classes.
 pub(crate) fn steps_of(class: &Bound<'_, PyType>) -> PyResult<Steps> {
     package(class.py())?.defaults.kept_by(class).map(Steps)
-}
-
-/// Makes the request of `class`, an application's request class, for `raw`.
-///
-/// # Errors
-///
-/// Whatever the class raises, if it is called.
-pub(crate) fn make_request<'py>(
-    class: &Bound<'py, PyAny>,
-    raw: &Bound<'py, RawRequest>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = raw.py();
-    if let Ok(class) = class.cast::<PyType>()
-        && steps_of(class)?.has(Steps::INIT)
-    {
-        let request = allocate(class)?.cast_into::<RequestBase>()?;
-        request.get().set_raw(raw);
-        return Ok(request.into_any());
-    }
-    class.call1((raw.get().environ(py)?,))
-}
-
-/// Makes the request of an application's request class.
-///
-/// # Errors
-///
-/// Whatever the class raises, if it is called.
-#[pyfunction]
-#[pyo3(name = "make_request")]
-pub(crate) fn make_request_from_python<'py>(
-    request_class: &Bound<'py, PyAny>,
-    raw: &Bound<'py, RawRequest>,
-) -> PyResult<Bound<'py, PyAny>> {
-    make_request(request_class, raw)
 }
 
 /// What Werkzeug's request class has under a name, for requests that are not native.

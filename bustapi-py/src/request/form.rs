@@ -16,9 +16,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
 use crate::error;
-use crate::request::base::{Limit, RequestBase, cached_data};
 use crate::request::class::{Steps, attributes, steps_of, werkzeug_method};
 use crate::request::multi_dict;
+use crate::request::object::{Limit, RequestBase, cached_data};
 use crate::request::raw::RawRequest;
 
 /// A form that was parsed.

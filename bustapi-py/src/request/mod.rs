@@ -8,4 +8,5 @@ pub(crate) mod environ;
 pub(crate) mod form;
 pub(crate) mod headers;
 pub(crate) mod multi_dict;
+pub(crate) mod object;
 pub(crate) mod raw;

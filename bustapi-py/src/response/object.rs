@@ -1,9 +1,12 @@
 //! Objects of the default response class: made without its constructor, and read without being
 //! called.
 //!
-//! `bustapi.response` names the class, and `bustapi.json.provider` the class of JSON providers.
-//! Applications have subclasses of them, and replace attributes of either.
+//! `bustapi.response` names the class; applications have subclasses of it, and replace attributes
+//! of either.
 
+use bustapi_http::Response;
+use bytes::Bytes;
+use http::header::{CONTENT_LOCATION, LOCATION};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,13 +17,10 @@ use pyo3::types::{
 
 use crate::ground::object::allocate;
 use crate::ground::overrides::Defaults;
+use crate::json::provider::is_default_provider;
 use crate::json::write;
-use crate::lifecycle::plan::Plan;
-use crate::request::raw::RawRequest;
+use crate::response::plain::PlainResponses;
 use crate::response::wsgi::{Head, Status, has_no_body, header_map, join, whole};
-use bustapi_http::Response;
-use bytes::Bytes;
-use http::header::{CONTENT_LOCATION, LOCATION};
 
 /// The default response class, and the class of its headers.
 struct Package {
@@ -29,9 +29,6 @@ struct Package {
 }
 
 static PACKAGE: PyOnceLock<Package> = PyOnceLock::new();
-
-/// The default class of JSON providers.
-static PROVIDER: PyOnceLock<Defaults> = PyOnceLock::new();
 
 /// What makes a response object, reads it and sends it.
 const RESPONSE_STEPS: [&str; 13] = [
@@ -50,21 +47,6 @@ const RESPONSE_STEPS: [&str; 13] = [
     "set_data",
 ];
 
-/// What decides how a provider writes a response.
-const PROVIDER_STEPS: [&str; 8] = [
-    "response",
-    "dumps",
-    "_prepare_response_obj",
-    "default",
-    "compact",
-    "ensure_ascii",
-    "mimetype",
-    "sort_keys",
-];
-
-/// What reads JSON.
-const PROVIDER_READER: [&str; 1] = ["loads"];
-
 /// Names the default response class and the class of headers; called once, where it is defined.
 #[pyfunction]
 pub(crate) fn set_response_classes(
@@ -78,15 +60,6 @@ pub(crate) fn set_response_classes(
     PACKAGE
         .set(response.py(), package)
         .map_err(|_| PyRuntimeError::new_err("the response classes are set already"))
-}
-
-/// Names the default class of JSON providers; called once, where it is defined.
-#[pyfunction]
-pub(crate) fn set_json_provider(provider: &Bound<'_, PyType>) -> PyResult<()> {
-    let defaults = Defaults::note(provider, &[&PROVIDER_STEPS, &PROVIDER_READER])?;
-    PROVIDER
-        .set(provider.py(), defaults)
-        .map_err(|_| PyRuntimeError::new_err("the class of JSON providers is set already"))
 }
 
 fn package(py: Python<'_>) -> PyResult<&Package> {
@@ -115,38 +88,6 @@ pub(crate) fn is_default_response(class: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(class) => Ok(package(class.py())?.defaults.kept_by(class)? != 0),
         Err(_) => Ok(false),
     }
-}
-
-/// Tell whether a JSON provider is of the default class, or of one that writes responses like it,
-/// and nothing but its application is set on it.
-///
-/// # Errors
-///
-/// `RuntimeError` before the package has named the default class.
-#[pyfunction]
-pub(crate) fn is_default_provider(provider: &Bound<'_, PyAny>) -> PyResult<bool> {
-    keeps(provider, 1)
-}
-
-/// Whether `provider.loads` is the default class's.
-///
-/// # Errors
-///
-/// `RuntimeError` before the package has named the default class.
-pub(crate) fn reads_by_default(provider: &Bound<'_, PyAny>) -> PyResult<bool> {
-    keeps(provider, 1 << 1)
-}
-
-fn keeps(provider: &Bound<'_, PyAny>, group: u8) -> PyResult<bool> {
-    let py = provider.py();
-    let defaults = PROVIDER
-        .get(py)
-        .ok_or_else(|| PyRuntimeError::new_err("bustapi.json has not been imported"))?;
-    if defaults.kept_by(&provider.get_type())? & group == 0 {
-        return Ok(false);
-    }
-    let set = provider.getattr(intern!(py, "__dict__"))?;
-    Ok(set.cast::<PyDict>()?.len() <= 1)
 }
 
 /// Makes the object that `class`, which makes responses as the default one does, would make of a
@@ -233,18 +174,18 @@ pub(crate) fn json_response<'py>(
 const RESPONSE_STATE: usize = 6;
 
 /// A response object of the default kind with its whole body in memory, read in place of
-/// being called; `None` for any other.
+/// being called; `None` for any other. `environ` gives the request's.
 ///
 /// # Errors
 ///
 /// `ValueError` for header fields or a status that cannot be sent.
-pub(crate) fn from_response(
-    plan: &Plan,
-    response: &Bound<'_, PyAny>,
-    raw: &RawRequest,
+pub(crate) fn from_response<'py>(
+    plain: &PlainResponses,
+    response: &Bound<'py, PyAny>,
+    environ: impl FnOnce() -> PyResult<Bound<'py, PyDict>>,
 ) -> PyResult<Option<Response>> {
     let py = response.py();
-    if !plan.lean_response || !response.get_type().is(plan.response_class.bind(py)) {
+    if !plain.is_lean(response) {
         return Ok(None);
     }
     let state = response.getattr(intern!(py, "__dict__"))?;
@@ -285,8 +226,7 @@ pub(crate) fn from_response(
         // Beyond stating the length, Werkzeug mends URLs (one may not be sendable before) and
         // takes fields that some statuses must not have.
         _ => {
-            let environ = raw.environ(py)?;
-            let sent = response.call_method1(intern!(py, "get_wsgi_headers"), (environ,))?;
+            let sent = response.call_method1(intern!(py, "get_wsgi_headers"), (environ()?,))?;
             let list = sent.getattr(intern!(py, "_list"))?;
             header_map(list.cast::<PyList>()?)?
         }

@@ -11,10 +11,20 @@ use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use crate::ground::bytes::to_bytes;
 use crate::json::write;
-use crate::lifecycle::plan::Plan;
 use crate::response::object::{self, headers_class};
+use crate::response::plain::PlainResponses;
 use crate::response::wsgi::{has_no_body, header_value};
-use crate::session::cookie::{SessionFields, VARY_COOKIE};
+
+/// What saving a session adds to the response.
+#[derive(Default)]
+pub(crate) struct SessionFields {
+    /// Whether the response varies by the cookie.
+    pub(crate) varies: bool,
+    pub(crate) set_cookie: Option<String>,
+}
+
+/// What `Vary` says then.
+const VARY_COOKIE: HeaderValue = HeaderValue::from_static("Cookie");
 
 /// What a view returned, where the default response and JSON classes would make nothing else
 /// of it: text, bytes, dicts and lists, alone or with a status.
@@ -40,9 +50,9 @@ impl MediaType {
 }
 
 impl Content {
-    pub(crate) fn of(plan: &Plan, value: &Bound<'_, PyAny>) -> Option<Self> {
+    pub(crate) fn of(plain: &PlainResponses, value: &Bound<'_, PyAny>) -> Option<Self> {
         let Ok(pair) = value.cast_exact::<PyTuple>() else {
-            return Self::of_body(plan, value, StatusCode::OK);
+            return Self::of_body(plain, value, StatusCode::OK);
         };
         if pair.len() != 2 {
             return None;
@@ -53,21 +63,25 @@ impl Content {
         if has_no_body(status) {
             return None;
         }
-        Self::of_body(plan, &body, status)
+        Self::of_body(plain, &body, status)
     }
 
-    fn of_body(plan: &Plan, value: &Bound<'_, PyAny>, status: StatusCode) -> Option<Self> {
+    fn of_body(
+        plain: &PlainResponses,
+        value: &Bound<'_, PyAny>,
+        status: StatusCode,
+    ) -> Option<Self> {
         let is_json =
             value.is_exact_instance_of::<PyDict>() || value.is_exact_instance_of::<PyList>();
         let (body, kind) = if is_json {
-            if !plan.writes_json(value.py()) {
+            if !plain.writes_json(value.py()) {
                 return None;
             }
             let mut text = Vec::with_capacity(128);
             write::dumps(value, &mut text)?;
             text.push(b'\n');
             (Bytes::from(text), MediaType::Json)
-        } else if !plan.plain_text {
+        } else if !plain.text {
             return None;
         } else if let Ok(text) = value.cast_exact::<PyString>() {
             let text = text.to_str().ok()?;
@@ -86,7 +100,7 @@ impl Content {
     /// What looking the status up raises; `ValueError` for a cookie that cannot be sent.
     pub(crate) fn to_response(
         &self,
-        plan: &Plan,
+        plain: &PlainResponses,
         py: Python<'_>,
         session: &SessionFields,
     ) -> PyResult<Response> {
@@ -108,7 +122,7 @@ impl Content {
             headers.insert(SET_COOKIE, cookie);
         }
         if self.status != StatusCode::OK
-            && let Some(reason) = plan.reason_phrase(py, self.status)?
+            && let Some(reason) = plain.reason_phrase(py, self.status)?
         {
             response.extensions_mut().insert(reason);
         }
@@ -123,13 +137,13 @@ impl Content {
     /// Whatever allocating or assigning raises.
     pub(crate) fn to_object<'py>(
         &self,
-        plan: &Plan,
+        plain: &PlainResponses,
         py: Python<'py>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if !plan.lean_response || self.status != StatusCode::OK {
+        if !plain.lean || self.status != StatusCode::OK {
             return Ok(None);
         }
-        let class = plan.response_class.bind(py);
+        let class = plain.class.bind(py);
         object::make(class, self.kind.as_str(), &self.body).map(Some)
     }
 }
@@ -141,7 +155,7 @@ impl Content {
 ///
 /// Whatever reading its headers raises.
 pub(crate) fn add_to_object(
-    plan: &Plan,
+    plain: &PlainResponses,
     response: &Bound<'_, PyAny>,
     session: &SessionFields,
 ) -> PyResult<bool> {
@@ -149,7 +163,7 @@ pub(crate) fn add_to_object(
     if !session.varies && session.set_cookie.is_none() {
         return Ok(true);
     }
-    if !plan.lean_response || !response.get_type().is(plan.response_class.bind(py)) {
+    if !plain.is_lean(response) {
         return Ok(false);
     }
     let headers = response.getattr(intern!(py, "headers"))?;

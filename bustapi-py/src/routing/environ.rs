@@ -8,9 +8,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::adapter::{Place, bind};
-use super::map::RuleMap;
+use super::bound_map::{Place, bind};
 use super::references::References;
+use super::rule_map::RuleMap;
 
 /// The adapter of a request.
 ///

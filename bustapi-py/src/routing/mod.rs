@@ -15,16 +15,18 @@
 //! router does not know, and wherever the router says that a conversion failed, to raise what
 //! Werkzeug raises.
 
-pub(crate) mod adapter;
+mod adapter;
+pub(crate) mod bound_map;
 mod converter;
 mod environ;
 mod map;
 mod object;
 mod reading;
 pub(crate) mod references;
+mod rule_map;
 mod snapshot;
 pub(crate) mod work;
 
-pub(crate) use adapter::MapAdapterBase;
-pub(crate) use map::RuleMap;
+pub(crate) use bound_map::MapAdapterBase;
+pub(crate) use rule_map::RuleMap;
 pub(crate) use snapshot::{SharedMap, Snapshot};

@@ -4,8 +4,6 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-use super::adapter::MapAdapterBase;
-
 /// Classes and functions, looked up once.
 pub(crate) struct References {
     pub(crate) validation_error: Py<PyAny>,
@@ -104,7 +102,7 @@ impl References {
     /// What asking raises.
     pub(crate) fn is_plain(
         &self,
-        adapter: &Bound<'_, MapAdapterBase>,
+        adapter: &Bound<'_, PyAny>,
         question: &Py<PyAny>,
     ) -> PyResult<bool> {
         let class = adapter.get_type_ptr();

@@ -9,10 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 use smallvec::SmallVec;
 
-use super::adapter::{MapAdapterBase, Slot};
-use super::map::RuleMap;
+use super::bound_map::{MapAdapterBase, Slot};
 use super::object::{build_value, exception};
 use super::references::References;
+use super::rule_map::RuleMap;
 use super::snapshot::Snapshot;
 
 /// The arguments of `MapAdapter.match`.

@@ -1,19 +1,15 @@
 //! Calls of an application, and where they run.
 
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
-use bustapi_core::executor::{Executor, Place, Work};
-use bustapi_core::{Handler, Responder, Routed};
-use bustapi_router::{Match, MatchRequest};
+use bustapi_core::Responder;
+use bustapi_core::executor::Work;
 use pyo3::prelude::*;
 
-use crate::error;
 use crate::ground::thread_state::{attach_to_call, keep_thread_state};
-use crate::routing::{SharedMap, Snapshot};
-use crate::serve::application::{Arrived, View};
-use crate::serve::endpoint::{Endpoint, Endpoints};
-use crate::serve::event_loop::driver::{self, Answers, LoopQueue, Resumption};
+use crate::lifecycle::outcome::Failure;
+use crate::serve::application::{Arrived, Suspended, View};
+use crate::serve::endpoint::Endpoint;
 
 /// What runs on the IO thread or the pool.
 #[expect(
@@ -30,6 +26,26 @@ pub(crate) struct Call {
     pub(crate) arrived: Arrived,
     pub(crate) responder: Responder,
     pub(crate) endpoint: Arc<Endpoint>,
+}
+
+/// A request whose view is done and whose further steps may wait.
+pub(crate) struct Resumption {
+    pub(crate) suspended: Box<Suspended>,
+    pub(crate) outcome: Result<Py<PyAny>, Failure>,
+    pub(crate) responder: Responder,
+}
+
+impl Resumption {
+    pub(crate) fn run(self, py: Python<'_>, calls: &Calls) {
+        let outcome = self.outcome.map(|value| value.into_bound(py));
+        let answered = calls.view.finish(py, &self.suspended, outcome);
+        if self.responder.is_closed() {
+            // The view was cancelled because its client went: nobody is to be told.
+            return;
+        }
+        let reply = self.suspended.answered_or_reported(py, answered);
+        reply.send(self.responder, &calls.view.streams, Responder::complete);
+    }
 }
 
 /// Runs jobs with the interpreter attached.
@@ -58,100 +74,5 @@ impl Work for Calls {
                 }
             }
         });
-    }
-}
-
-/// Matches requests and hands them to the executor, or to the event loop.
-pub(crate) struct PythonHandler {
-    pub(crate) calls: Arc<Calls>,
-    pub(crate) executor: Executor<Calls>,
-    /// `None` for a map that is not the package's own.
-    pub(crate) rules: Option<Arc<SharedMap>>,
-    pub(crate) answers: Arc<Answers>,
-    pub(crate) endpoints: Mutex<Endpoints>,
-    pub(crate) event_loop: OnceLock<Option<Arc<LoopQueue>>>,
-}
-
-impl PythonHandler {
-    /// The rule that matches, where that can be told without calling Python. A miss is left to
-    /// Python's adapter, which raises what the lifecycle expects.
-    fn find(&self, routed: &Routed) -> Option<(Arc<Snapshot>, Match)> {
-        let snapshot = self.rules.as_ref()?.snapshot();
-        let head = &routed.request.head;
-        if snapshot.calls_python
-            || snapshot.foreign
-            || head.headers.contains_key(http::header::UPGRADE)
-        {
-            return None;
-        }
-        let request = MatchRequest::new(head.method.as_str(), head.uri.path());
-        let found = snapshot.map.match_raw_path(&request).ok()?;
-        (!snapshot.rule_calls_python(found.rule)).then_some((snapshot, found))
-    }
-
-    fn endpoint(&self, found: Option<&Match>) -> Arc<Endpoint> {
-        let mut endpoints = self
-            .endpoints
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = found else {
-            return Arc::clone(&endpoints.other);
-        };
-        let index = found.rule.index();
-        if index >= endpoints.by_rule.len() {
-            endpoints.by_rule.resize_with(index + 1, Arc::default);
-        }
-        Arc::clone(&endpoints.by_rule[index])
-    }
-
-    /// The event loop, started when the first coroutine view is called; `None` if it cannot be.
-    fn event_loop(&self) -> Option<&Arc<LoopQueue>> {
-        self.event_loop
-            .get_or_init(|| {
-                Python::attach(|py| {
-                    let calls = Arc::clone(&self.calls);
-                    let answers = Arc::clone(&self.answers);
-                    driver::start(py, calls, self.executor.clone(), answers)
-                        .map_err(|error| error::report(py, error, "the start of the event loop"))
-                        .ok()
-                })
-            })
-            .as_ref()
-    }
-}
-
-impl Handler for PythonHandler {
-    fn handle(&self, routed: Routed, responder: Responder) {
-        let found = self.find(&routed);
-        let endpoint = self.endpoint(found.as_ref().map(|(_, found)| found));
-        // A view that reads its body on the IO thread would wait for the very thread that
-        // receives it; on the event loop, it would hold up the others.
-        let is_stream = routed.request.body.is_stream();
-        let call = Call {
-            arrived: Arrived {
-                request: routed.request,
-                found,
-            },
-            responder,
-            endpoint,
-        };
-        if !call.endpoint.is_known.load(Relaxed) {
-            // Once: a coroutine is cancelled when its client leaves, even the first time.
-            Python::attach(|py| self.calls.view.look_at(py, &call.arrived, &call.endpoint));
-        }
-        if call.endpoint.is_coroutine.load(Relaxed)
-            && !is_stream
-            && let Some(event_loop) = self.event_loop()
-        {
-            event_loop.push(call);
-            return;
-        }
-        let place = if is_stream {
-            Place::Pool
-        } else {
-            Place::Learned
-        };
-        let habit = Arc::clone(&call.endpoint.habit);
-        self.executor.submit(&habit, place, Job::Call(call));
     }
 }

@@ -5,5 +5,6 @@ pub(crate) mod calls;
 pub(crate) mod config;
 pub(crate) mod endpoint;
 pub(crate) mod event_loop;
+pub(crate) mod handler;
 pub(crate) mod server;
 pub(crate) mod static_files;

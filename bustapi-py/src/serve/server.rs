@@ -15,9 +15,10 @@ use crate::lifecycle::outcome::Package;
 use crate::response::streams::StreamWork;
 use crate::routing::RuleMap;
 use crate::serve::application::View;
-use crate::serve::calls::{Calls, PythonHandler};
+use crate::serve::calls::Calls;
 use crate::serve::config::ServerConfig;
-use crate::serve::event_loop::driver::Answers;
+use crate::serve::event_loop::Answers;
+use crate::serve::handler::PythonHandler;
 
 /// A bound socket, made before processes fork and used by one of them.
 #[pyclass(frozen, module = "bustapi._native")]

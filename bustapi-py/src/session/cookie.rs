@@ -15,13 +15,13 @@ use bustapi_http::cookie::{Expires, SameSite, SetCookie, parse_cookies};
 use bustapi_http::date::HttpDate;
 use bustapi_http::headers::latin1;
 use bustapi_http::signed_cookie::TimestampSigner;
-use http::HeaderValue;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDelta, PyDict, PyInt, PyList, PyString, PyType};
 
 use crate::ground::object::allocate;
 use crate::request::raw::RawRequest;
+use crate::response::value::SessionFields;
 use crate::session::signer;
 
 /// The settings that sessions depend on.
@@ -82,17 +82,6 @@ struct Settings {
     /// A longer cookie is warned of; 0 is no limit.
     max_size: usize,
 }
-
-/// What saving a session adds to the response.
-#[derive(Default)]
-pub(crate) struct SessionFields {
-    /// Whether the response varies by the cookie.
-    pub(crate) varies: bool,
-    pub(crate) set_cookie: Option<String>,
-}
-
-/// What `Vary` says then.
-pub(crate) const VARY_COOKIE: HeaderValue = HeaderValue::from_static("Cookie");
 
 const MICROSECONDS: u64 = 1_000_000;
 

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::error;
-use crate::serve::event_loop::driver::Completion;
+use crate::serve::event_loop::completion::Completion;
 
 /// Runs a view's coroutine, then the steps after the view.
 #[pyclass(frozen, module = "bustapi._native")]
