@@ -46,7 +46,7 @@ TABLE = """
     cli.discovery | serving.run
     serving.__init__
     serving.server
-    serving.settings
+    serving.settings | serving.werkzeug_parts
     asgi
     ctx | templating | sessions | views | logging | resources
     wrappers

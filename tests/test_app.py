@@ -607,10 +607,9 @@ def test_middleware_survives_the_debugger(app, monkeypatch):
 def test_what_only_werkzeug_serves_goes_there(app, natively, monkeypatch):
     calls = []
     monkeypatch.setattr(run, "_werkzeug_run_simple", lambda *args, **options: calls.append(options))
-    monkeypatch.setattr(werkzeug.serving, "run_simple", run._werkzeug_run_simple)
 
     with pytest.warns(RuntimeWarning, match="only it supports ssl_context"):
-        run.serve_app("127.0.0.1", 0, app, run_simple=run._werkzeug_run_simple, ssl_context="adhoc")
+        run.serve_app("127.0.0.1", 0, app, ssl_context="adhoc")
 
     assert natively == []
     assert calls == [{"ssl_context": "adhoc"}]
@@ -622,8 +621,8 @@ def test_what_no_one_server_can_do_is_one_line(app, natively, capsys):
 
     assert (ended.value.code, natively) == (1, [])
     assert capsys.readouterr().err == (
-        "Error: access_log, workers cannot be had together with ssl_context, as Werkzeug's"
-        " development server does not know them.\n"
+        "Error: access_log, workers cannot be had: Werkzeug's development server, which does not"
+        " know that, is needed, as only it supports ssl_context.\n"
     )
 
 

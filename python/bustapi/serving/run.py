@@ -3,7 +3,8 @@
 Both promise to call `werkzeug.serving.run_simple`: tests, debuggers and extensions put a
 function of their own there, and it is called with the arguments that Flask gives. Otherwise
 the native server serves, in debug mode behind Werkzeug's interactive debugger. What only
-Werkzeug's development server can do is left to it, with a warning.
+Werkzeug's development server can do is left to it, with a warning; so is everything where a
+program has replaced parts of that server (`bustapi.serving.werkzeug_parts`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from werkzeug.utils import import_string
 from ..foreign_flask import warn_of_flask
 from .server import serve
 from .settings import SETTINGS, check_names, read_variables
+from .werkzeug_parts import is_own_function, replaced_parts
 
 if t.TYPE_CHECKING:  # pragma: no cover
     from collections.abc import Mapping
@@ -72,7 +74,10 @@ def settle_options(
         return options
 
     check_names(options, {*_run_simple_options(), *NATIVE_OPTIONS}, "run")
-    options = {**read_variables(), **options}
+
+    if not replaced_parts():
+        options = {**read_variables(), **options}
+
     options.update(
         (name, SETTINGS[name].read(value))
         for name, value in options.items()
@@ -113,7 +118,11 @@ def choose_reloader(
 
 
 def _is_native(options: Mapping[str, t.Any], run_simple: t.Callable[..., None]) -> bool:
-    return _find_replacement(run_simple) is None and not _only_werkzeug(options)
+    return (
+        _find_replacement(run_simple) is None
+        and not _only_werkzeug(options)
+        and not replaced_parts()
+    )
 
 
 def _only_werkzeug(options: Mapping[str, t.Any]) -> list[str]:
@@ -130,7 +139,7 @@ def _run_simple_options() -> set[str]:
 def _find_replacement(run_simple: t.Callable[..., None]) -> t.Callable[..., None] | None:
     """What stands in the place of Werkzeug's `run_simple`, there or where the caller has it."""
     for current in (werkzeug.serving.run_simple, run_simple):
-        if current is not _werkzeug_run_simple:
+        if not is_own_function(current, "run_simple"):
             return current
 
     return None
@@ -162,25 +171,31 @@ def serve_app(
         replacement(host, port, app, **options)
         return
 
-    only_werkzeug = _only_werkzeug(options)
+    reasons = [
+        *(f"only it supports {name}" for name in _only_werkzeug(options)),
+        *(f"{name} has been replaced" for name in replaced_parts()),
+    ]
 
-    if only_werkzeug:
+    if reasons:
+        reason = " and ".join(reasons)
+
         if only_native := sorted(
             name for name in NATIVE_OPTIONS.intersection(options) if options[name] is not None
         ):
             _end(
-                f"{', '.join(only_native)} cannot be had together with"
-                f" {', '.join(only_werkzeug)}, as Werkzeug's development server does not know"
-                " them"
+                f"{', '.join(only_native)} cannot be had: Werkzeug's development server, which"
+                f" does not know that, is needed, as {reason}"
             )
 
         warnings.warn(
-            f"Werkzeug's development server is used, as only it supports"
-            f" {', '.join(only_werkzeug)}. Do not use it in production.",
+            f"Werkzeug's development server is used, as {reason}. Do not use it in production.",
             RuntimeWarning,
             stacklevel=3,
         )
-        _werkzeug_run_simple(host, port, app, **options)
+        werkzeug_options = {
+            name: value for name, value in options.items() if name not in NATIVE_OPTIONS
+        }
+        _werkzeug_run_simple(host, port, app, **werkzeug_options)
         return
 
     _serve_natively(host, port, app, **options)
