@@ -10,7 +10,7 @@ import threading
 import pytest
 import werkzeug.serving
 
-from bustapi.serving import run
+from bustapi.serving import run, werkzeug_parts
 from bustapi.serving.werkzeug_parts import replaced_parts
 
 
@@ -93,11 +93,7 @@ def test_a_wrapped_function_of_before_is_noticed(monkeypatch):
     make_server.__module__ = original.__module__
     make_server.__qualname__ = original.__qualname__
     monkeypatch.setattr(werkzeug.serving, "make_server", make_server)
-    monkeypatch.setitem(
-        sys.modules["bustapi.serving.werkzeug_parts"]._ORIGINAL_FUNCTIONS,
-        "make_server",
-        make_server,
-    )
+    monkeypatch.setitem(werkzeug_parts._ORIGINAL_FUNCTIONS, "make_server", make_server)
     assert replaced_parts() == ["werkzeug.serving.make_server"]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from werkzeug.local import LocalProxy
 
 _PACKAGE = str(Path(__file__).parent)
+_OWN = "bustapi"
 _warned = False
 
 
@@ -24,7 +25,7 @@ def warn_of_flask() -> None:
     global _warned
     flask = sys.modules.get("flask")
 
-    if flask is None or _warned or flask is sys.modules[__package__]:
+    if flask is None or _warned or flask is sys.modules[_OWN]:
         return
 
     _warned = True
@@ -60,7 +61,7 @@ def _find_importer(flask: types.ModuleType) -> str:
     first = names.index("flask")
 
     for name in (*reversed(names[:first]), *names[first:]):
-        if name.partition(".")[0] not in {"flask", __package__} and _has_part_of(flask, name):
+        if name.partition(".")[0] not in {"flask", _OWN} and _has_part_of(flask, name):
             return f"The module '{name}'"
 
     return "A module"

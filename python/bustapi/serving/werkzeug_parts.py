@@ -28,16 +28,18 @@ _CLASS_NAMES = ("BaseWSGIServer", "ThreadedWSGIServer", "ForkingWSGIServer", "WS
 _NOT_PARTS = frozenset(
     {"__annotations__", "__annotate__", "__annotations_cache__", "__dict__", "__weakref__"}
 )
-_CLASSES: t.Final = tuple(
+_CLASSES: t.Final[tuple[type, ...]] = tuple(
     dict.fromkeys(
-        cls
+        t.cast("type", cls)
         for name in _CLASS_NAMES
         for cls in getattr(werkzeug.serving, name).__mro__
         if cls is not object
     )
 )
 _ORIGINAL_FUNCTIONS: t.Final = {name: getattr(werkzeug.serving, name) for name in _FUNCTIONS}
-_ORIGINAL_ATTRIBUTES: t.Final = {cls: dict(vars(cls)) for cls in _CLASSES}
+_ORIGINAL_ATTRIBUTES: t.Final[dict[type, dict[str, t.Any]]] = {
+    cls: dict(vars(cls)) for cls in _CLASSES
+}
 #: Where the names of classes are looked up.
 _MODULES = (werkzeug.serving, http.server, socketserver)
 
@@ -69,10 +71,10 @@ def _find_replaced() -> Iterator[str]:
             yield f"werkzeug.serving.{name}"
 
     for cls, original in _ORIGINAL_ATTRIBUTES.items():
-        current = vars(cls)
+        present: dict[str, t.Any] = dict(vars(cls))
 
-        for name in {*original, *current} - _NOT_PARTS:
-            value = current.get(name)
+        for name in {*original, *present} - _NOT_PARTS:
+            value = present.get(name)
 
             # Werkzeug writes this one itself; and so does the native server speak.
             if name == "protocol_version" and value == "HTTP/1.1":
@@ -85,6 +87,6 @@ def _find_replaced() -> Iterator[str]:
 def _is_from(value: t.Any, module: types.ModuleType) -> bool:
     """Whether a function was defined in a module; wrapping copies its names, but not this."""
     if isinstance(value, (classmethod, staticmethod)):
-        value = t.cast("t.Any", value.__func__)
+        value = t.cast("t.Any", value).__func__
 
     return not isinstance(value, types.FunctionType) or value.__globals__ is vars(module)
