@@ -21,6 +21,12 @@ pub struct Config {
     pub max_body_size: Option<u64>,
     /// Bodies announced as at most this many bytes are read whole before the handler is called.
     pub buffered_body_size: usize,
+    /// How many bytes of a body are kept in memory that is received before a view on an event loop
+    /// is called; more go to a temporary file.
+    pub gathered_body_memory: usize,
+    /// Longest body that is received before such a view is called, in bytes. Reading what is beyond
+    /// waits for the client.
+    pub gathered_body_size: u64,
     /// How much of a body that nobody has read is received all the same, in bytes, so that the
     /// connection can be used again; it is closed behind the answer where there is more.
     pub unread_body_size: u64,
@@ -60,6 +66,10 @@ impl Default for Config {
             max_body_size: None,
             // One socket buffer's worth: a body this small arrives with its head as a rule.
             buffered_body_size: 64 * 1024,
+            // As much as an unread one may have.
+            gathered_body_memory: 256 * 1024,
+            // Uploads of films are rare, and temporary files of this size are not.
+            gathered_body_size: 1024 * 1024 * 1024,
             // Received in less time than a client needs for a new connection.
             unread_body_size: 256 * 1024,
             max_connections: 10_000,
@@ -137,6 +147,8 @@ settings! {
     max_headers: 1..=MOST_HEADERS,
     max_body_size: 0..=i64::MAX,
     buffered_body_size: 0..=MOST_BYTES,
+    gathered_body_memory: 0..=MOST_BYTES,
+    gathered_body_size: 0..=i64::MAX,
     unread_body_size: 0..=MOST_BYTES,
     max_connections: 1..=MOST,
     backlog: 1..=MOST,

@@ -70,6 +70,9 @@ pub enum ReadError {
     /// The client closed the connection or broke the message framing; answers 400.
     #[error("the body broke off: {0}")]
     Broken(#[from] hyper::Error),
+    /// What had been received of it could not be kept in a file, or read from there.
+    #[error("the body cannot be kept in a temporary file: {0}")]
+    Store(io::Error),
     /// The request has been answered, and the connection has taken back what was left of the body.
     #[error("the body cannot be read any more, as its request has been answered")]
     Answered,

@@ -29,9 +29,12 @@ pub(crate) fn from_setting(error: &SettingError) -> PyErr {
 
 /// A body that cannot be read raises Werkzeug's exception for it, which is also the answer:
 /// `RequestEntityTooLarge` (413) or `ClientDisconnected` (400). One whose request has been answered
-/// raises `ValueError`, as closed files do.
+/// raises `ValueError`, as closed files do, and one that could not be kept `OSError`.
 pub(crate) fn from_read(py: Python<'_>, error: &ReadError) -> PyErr {
     let name = match error {
+        ReadError::Store(source) => {
+            return PyOSError::new_err((source.raw_os_error(), error.to_string()));
+        }
         ReadError::Answered => return PyValueError::new_err(error.to_string()),
         ReadError::TooLarge { .. } => "RequestEntityTooLarge",
         _ => "ClientDisconnected",

@@ -36,6 +36,7 @@ pub(crate) fn unreadable_body(error: &ReadError) -> Response {
         ReadError::TooLarge { .. } => {
             closing(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large\n")
         }
+        ReadError::Store(_) => internal_error(),
         ReadError::Broken(_) | ReadError::Answered => bad_request(),
     }
 }

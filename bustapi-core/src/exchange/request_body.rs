@@ -8,7 +8,8 @@ use std::thread::{self, Thread};
 use bytes::{Bytes, BytesMut};
 
 use crate::error::ReadError;
-use crate::exchange::arriving::Arriving;
+use crate::exchange::gathered::{Gathered, Gathering};
+use crate::exchange::incoming::IncomingBody;
 
 /// A request's body.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub enum RequestBody {
     Empty,
     /// All of it has been read.
     Full(Bytes),
+    /// It has been received, or the beginning of it, and is read in pieces.
+    Gathered(Box<Gathered>),
     /// It is read as it arrives.
     Stream(IncomingBody),
 }
@@ -34,6 +37,7 @@ impl RequestBody {
                 Self::Full(bytes) => Ok(Some(bytes)),
                 _ => Ok(None),
             },
+            Self::Gathered(gathered) => gathered.chunk().await,
             Self::Stream(stream) => stream.chunk().await,
         }
     }
@@ -75,7 +79,8 @@ impl RequestBody {
         match self {
             Self::Empty => Some(0),
             Self::Full(bytes) => Some(bytes.len() as u64),
-            Self::Stream(stream) => stream.arriving.length(),
+            Self::Gathered(gathered) => gathered.length(),
+            Self::Stream(stream) => stream.length(),
         }
     }
 
@@ -86,11 +91,9 @@ impl RequestBody {
     /// [`ReadError::TooLarge`] at once where the length is known and beyond the limit.
     pub fn set_limit(&mut self, limit: Option<u64>) -> Result<(), ReadError> {
         let read = match self {
-            Self::Stream(stream) => {
-                stream.limit = limit;
-                stream.read
-            }
-            _ => 0,
+            Self::Stream(stream) => stream.set_limit(limit),
+            Self::Gathered(gathered) => gathered.set_limit(limit),
+            Self::Empty | Self::Full(_) => 0,
         };
         let length = self.length().unwrap_or(0).saturating_add(read);
         match limit {
@@ -99,50 +102,26 @@ impl RequestBody {
         }
     }
 
-    /// Whether reading it waits for the client.
+    /// The same body, received as far as `gathering` says. What it ends with, an error too, is met by
+    /// whoever reads it.
+    #[must_use]
+    pub async fn gather(self, gathering: Gathering) -> Self {
+        let length = self.length();
+        match self {
+            Self::Stream(stream) if length.is_none_or(|length| length <= gathering.most) => {
+                match Gathered::receive(stream, gathering).await.whole() {
+                    Ok(bytes) => Self::Full(bytes),
+                    Err(gathered) => Self::Gathered(Box::new(gathered)),
+                }
+            }
+            body => body,
+        }
+    }
+
+    /// Whether it comes in pieces, which the client may have yet to send.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        matches!(self, Self::Stream(_))
-    }
-}
-
-/// A body that is still arriving, with its limit.
-///
-/// It can be read until its request has been answered: then the connection takes back what is left
-/// of it, whoever still holds this, so that the next request can be read.
-#[derive(Debug)]
-pub struct IncomingBody {
-    arriving: Arc<Arriving>,
-    limit: Option<u64>,
-    read: u64,
-}
-
-impl IncomingBody {
-    pub(crate) fn new(arriving: Arc<Arriving>, limit: Option<u64>) -> Self {
-        Self {
-            arriving,
-            limit,
-            read: 0,
-        }
-    }
-
-    async fn chunk(&mut self) -> Result<Option<Bytes>, ReadError> {
-        let arriving = &self.arriving;
-        let chunk = std::future::poll_fn(|context| arriving.poll_chunk(context)).await;
-        let Some(data) = chunk? else {
-            return Ok(None);
-        };
-        self.read += data.len() as u64;
-        match self.limit {
-            Some(limit) if self.read > limit => Err(ReadError::TooLarge { limit }),
-            _ => Ok(Some(data)),
-        }
-    }
-}
-
-impl Drop for IncomingBody {
-    fn drop(&mut self) {
-        self.arriving.leave();
+        matches!(self, Self::Gathered(_) | Self::Stream(_))
     }
 }
 

@@ -89,6 +89,8 @@ pub(crate) struct Plan {
     pub(crate) functions: Functions,
     pub(crate) view_functions: Py<PyDict>,
     pub(crate) config: Py<PyDict>,
+    /// What the config said when the plan was made; requests ask it again.
+    pub(crate) max_content_length: Option<u64>,
     pub(crate) url_value_preprocessors: Py<PyDict>,
     pub(crate) before: Py<PyDict>,
     pub(crate) after: Py<PyDict>,
@@ -170,6 +172,10 @@ impl Plan {
             session_interface: said.getattr("session_interface")?.unbind(),
             functions: Functions::new(py)?,
             view_functions: dict("view_functions")?,
+            max_content_length: dict("config")?
+                .bind(py)
+                .get_item(intern!(py, "MAX_CONTENT_LENGTH"))?
+                .and_then(|limit| limit.extract().ok()),
             config: dict("config")?,
             url_value_preprocessors: dict("url_value_preprocessors")?,
             before: dict("before_request_funcs")?,

@@ -1,5 +1,6 @@
 //! An application as the server calls it: by its plan, or as WSGI.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bustapi_core::{RequestBody, internal_error};
@@ -32,6 +33,7 @@ pub(crate) struct View {
     package: Package,
     pub(crate) streams: Streams,
     plan: Mutex<Option<Arc<Plan>>>,
+    body_limit: AtomicU64,
 }
 
 /// A request in the event loop's hands.
@@ -86,6 +88,7 @@ impl View {
             package,
             streams,
             plan: Mutex::new(None),
+            body_limit: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -262,6 +265,12 @@ impl View {
         })
     }
 
+    /// The application's limit on bodies in bytes, as of its latest plan.
+    /// `u64::MAX` for none.
+    pub(crate) fn body_limit(&self) -> u64 {
+        self.body_limit.load(Relaxed)
+    }
+
     fn current_plan(&self, py: Python<'_>) -> PyResult<Arc<Plan>> {
         let lock = || self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = lock().as_ref().filter(|plan| plan.is_current(py)) {
@@ -272,6 +281,8 @@ impl View {
             self.app.bind(py),
             self.url_map.bind(py),
         )?);
+        self.body_limit
+            .store(plan.max_content_length.unwrap_or(u64::MAX), Relaxed);
         *lock() = Some(Arc::clone(&plan));
         Ok(plan)
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bustapi_core::executor::{Executor, Place};
-use bustapi_core::{Handler, Responder, Routed};
+use bustapi_core::{Gathering, Handler, RequestBody, Responder, Routed};
 use bustapi_router::{Match, MatchRequest};
 use pyo3::prelude::*;
 
@@ -17,6 +17,8 @@ use crate::serve::event_loop::{self, Answers, LoopQueue};
 
 /// Matches requests and hands them to the executor, or to the event loop.
 pub(crate) struct PythonHandler {
+    /// How much of a body is received before the event loop's views are called.
+    pub(crate) gathering: Gathering,
     pub(crate) calls: Arc<Calls>,
     pub(crate) executor: Executor<Calls>,
     /// `None` for a map that is not the package's own.
@@ -58,6 +60,15 @@ impl PythonHandler {
         Arc::clone(&endpoints.by_rule[index])
     }
 
+    /// How much of a body is received for the application, which refuses those beyond its own limit:
+    /// one that is announced as longer at once, any other when one byte more is there.
+    fn gathering_for_app(&self) -> Gathering {
+        Gathering {
+            most: self.gathering.most.min(self.calls.view.body_limit()),
+            ..self.gathering
+        }
+    }
+
     /// The event loop, started when the first coroutine view is called; `None` if it cannot be.
     fn event_loop(&self) -> Option<&Arc<LoopQueue>> {
         self.event_loop
@@ -74,12 +85,19 @@ impl PythonHandler {
     }
 }
 
+/// Calls a view on the event loop when its body is there: reading it must not hold up the others.
+async fn gather_and_push(mut call: Call, gathering: Gathering, event_loop: Arc<LoopQueue>) {
+    let body = std::mem::replace(&mut call.arrived.request.body, RequestBody::Empty);
+    call.arrived.request.body = body.gather(gathering).await;
+    event_loop.push(call);
+}
+
 impl Handler for PythonHandler {
     fn handle(&self, routed: Routed, responder: Responder) {
         let found = self.find(&routed);
         let endpoint = self.endpoint(found.as_ref().map(|(_, found)| found));
         // A view that reads its body on the IO thread would wait for the very thread that
-        // receives it; on the event loop, it would hold up the others.
+        // receives it.
         let is_stream = routed.request.body.is_stream();
         let call = Call {
             arrived: Arrived {
@@ -94,10 +112,17 @@ impl Handler for PythonHandler {
             Python::attach(|py| self.calls.view.look_at(py, &call.arrived, &call.endpoint));
         }
         if call.endpoint.is_coroutine.load(Relaxed)
-            && !is_stream
             && let Some(event_loop) = self.event_loop()
         {
-            event_loop.push(call);
+            if is_stream {
+                tokio::spawn(gather_and_push(
+                    call,
+                    self.gathering_for_app(),
+                    Arc::clone(event_loop),
+                ));
+            } else {
+                event_loop.push(call);
+            }
             return;
         }
         let place = if is_stream {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bustapi_core::executor::Executor;
-use bustapi_core::{Address, Dispatcher, Server};
+use bustapi_core::{Address, Dispatcher, Gathering, Server};
 use bustapi_http::Peer;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -128,6 +128,10 @@ pub(crate) fn serve(
         let executor = Executor::new(Arc::clone(&calls), config.threads);
         let answers = Arc::new(Answers::default());
         let handler = PythonHandler {
+            gathering: Gathering {
+                memory: config.gathered_body_memory,
+                most: config.gathered_body_size,
+            },
             calls,
             executor: executor.clone(),
             rules,

@@ -258,6 +258,18 @@ SECTIONS: t.Final[dict[str, tuple[Setting, ...]]] = {
             "it is read as it comes",
         ),
         Setting(
+            "gathered_body_memory",
+            Kind.SIZE,
+            "most bytes kept in memory of a body that is received before an async view is called",
+            "the rest goes to a temporary file",
+        ),
+        Setting(
+            "gathered_body_size",
+            Kind.SIZE,
+            "longest body that is received before an async view is called",
+            "reading the rest waits for the client",
+        ),
+        Setting(
             "unread_body_size",
             Kind.SIZE,
             "most bytes received of a body that nobody has read, to use the connection again",
