@@ -41,8 +41,8 @@ fn parse(body: &[u8], chunk: usize) -> usize {
     let kind = FormKind::Multipart {
         boundary: BOUNDARY.to_owned(),
     };
-    let mut decoder = FormDecoder::new(&kind, Some(body.len() as u64), FormLimits::default())
-        .expect("the boundary is a good one");
+    let mut decoder =
+        FormDecoder::new(&kind, FormLimits::default()).expect("the boundary is a good one");
     let mut events = Vec::new();
     let mut count = 0;
     for piece in body.chunks(chunk) {

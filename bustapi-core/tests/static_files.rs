@@ -1,4 +1,4 @@
-//! Files as Flask sends them. What is expected was recorded from Flask 3.1.3 (Werkzeug 3.1.8).
+//! Files as Flask sends them. What is expected was recorded from Flask 3.1.3 (Werkzeug 3.1.9).
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

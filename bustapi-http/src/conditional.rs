@@ -94,7 +94,7 @@ pub fn is_modified(
     );
     if let Some(tag) = validators.etag.map(ETag::as_str) {
         if let Some(IfRange::Tag(seen)) = if_range {
-            unmodified = ETags::parse(&seen).contains(tag);
+            unmodified = seen == tag;
         } else {
             let if_none_match = parse_tags(conditions.if_none_match);
             if !if_none_match.is_empty() {

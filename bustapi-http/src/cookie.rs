@@ -3,7 +3,8 @@
 //! Browsers send bytes and servers read them as UTF-8. A value in double quotes has its escapes
 //! undone: `\` and three octal digits is a byte, `\` and anything else is that character. Order
 //! and repeats are kept: the first cookie of a name is the most specific one (RFC 6265 section
-//! 5.4). A cookie without a name is skipped; one without `=` has an empty value.
+//! 5.4). A cookie without `=` has an empty value. One with a space, a tab or a double quote within
+//! its name or its unquoted value is skipped, up to the next `;`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -14,7 +15,7 @@ use http::header::{COOKIE, HeaderMap};
 
 use crate::date::HttpDate;
 use crate::error::HttpError;
-use crate::headers::trim;
+use crate::headers::BLANKS;
 use crate::query::percent_encode;
 
 /// The longest `Set-Cookie` value, in bytes, that all browsers keep (4096 with some slack, as
@@ -31,29 +32,51 @@ pub struct Cookies<'a> {
     rest: &'a str,
 }
 
-/// The white space of the cookie syntax, ASCII's.
-fn is_ascii_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
-}
-
-/// Where the quoted string at the start of `text` ends, if only white space stands between
-/// that end and a `;` or the end of the header.
-fn quoted_end(text: &str) -> Option<usize> {
+/// The length of the quoted string at the start of `text`, which begins with a quote; `None` if
+/// it never ends, or escapes a line break.
+fn quoted_len(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    if bytes.first() != Some(&b'"') {
-        return None;
-    }
     let mut at = 1;
     loop {
         at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes[at] == b'"' {
-            break;
+            return Some(at + 1);
+        }
+        if *bytes.get(at + 1)? == b'\n' {
+            return None;
         }
         // The escaped character may be longer than a byte; its other bytes are harmless.
         at += 2;
     }
-    let after = text[at + 1..].trim_start_matches(is_ascii_space);
-    (after.is_empty() || after.starts_with(';')).then_some(at + 1)
+}
+
+/// The cookie at the start of `text`, its value still quoted, and its length with the `;` after
+/// it; `None` if it is malformed.
+fn split_cookie(text: &str) -> Option<(&str, &str, usize)> {
+    let name_at = text.trim_start_matches(BLANKS);
+    let name_len = memchr::memchr3(b'=', b';', b'"', name_at.as_bytes()).unwrap_or(name_at.len());
+    let name = name_at[..name_len].trim_end_matches(BLANKS);
+    if name.is_empty() || name.contains(BLANKS) {
+        return None;
+    }
+    let mut after = &name_at[name_len..];
+    let mut value = "";
+    if let Some(text) = after.strip_prefix('=') {
+        let text = text.trim_start_matches(BLANKS);
+        let len = if text.starts_with('"') {
+            quoted_len(text)?
+        } else {
+            text.find([' ', '\t', '"', ';']).unwrap_or(text.len())
+        };
+        (value, after) = text.split_at(len);
+        after = after.trim_start_matches(BLANKS);
+    }
+    let after = match after.strip_prefix(';') {
+        Some(after) => after,
+        None if after.is_empty() => after,
+        None => return None,
+    };
+    Some((name, value, text.len() - after.len()))
 }
 
 /// Undoes the escapes of the inside of a quoted value.
@@ -98,23 +121,12 @@ impl<'a> Iterator for Cookies<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {
-            let stop = memchr::memchr2(b'=', b';', self.rest.as_bytes()).unwrap_or(self.rest.len());
-            let name = trim(&self.rest[..stop]);
-            let mut after = &self.rest[stop..];
-            let mut value = "";
-            if let Some(text) = after.strip_prefix('=') {
-                let text = text.trim_start_matches(is_ascii_space);
-                let end = quoted_end(text)
-                    .or_else(|| memchr::memchr(b';', text.as_bytes()))
-                    .unwrap_or(text.len());
-                value = trim(&text[..end]);
-                after = text[end..].trim_start_matches(is_ascii_space);
-            }
-            let after = after.strip_prefix(';').unwrap_or(after);
-            self.rest = after.trim_start_matches(is_ascii_space);
-            if name.is_empty() {
+            let Some((name, value, len)) = split_cookie(self.rest) else {
+                let next = memchr::memchr(b';', self.rest.as_bytes());
+                self.rest = next.map_or("", |at| &self.rest[at + 1..]);
                 continue;
-            }
+            };
+            self.rest = &self.rest[len..];
             let inner = value
                 .strip_prefix('"')
                 .and_then(|rest| rest.strip_suffix('"'));
@@ -398,7 +410,12 @@ mod tests {
         check("a", &[("a", "")]);
         check("=b; c=d", &[("c", "d")]);
         check("a=b=c;d", &[("a", "b=c"), ("d", "")]);
-        check("  a  =  b c  ;  d=e", &[("a", "b c"), ("d", "e")]);
+        check("  a  =  b\t;  d=e", &[("a", "b"), ("d", "e")]);
+        check("a = b c; a b=c; \"a\"=b; a\"=b; d=e", &[("d", "e")]);
+        check(
+            "\u{a0}a\x1f=\x0b; b=2",
+            &[("\u{a0}a\x1f", "\x0b"), ("b", "2")],
+        );
         check("a=1; a=2", &[("a", "1"), ("a", "2")]);
         check("a=é", &[("a", "é")]);
     }
@@ -407,14 +424,16 @@ mod tests {
     fn quoted() {
         check(r#"a="b; c"; d=e"#, &[("a", "b; c"), ("d", "e")]);
         check(r#"a="b\"; c" ; d=e"#, &[("a", r#"b"; c"#), ("d", "e")]);
-        check(r#"a="b; c=d"#, &[("a", r#""b"#), ("c", "d")]);
-        check(r#"a="b"c; d=e"#, &[("a", r#""b"c"#), ("d", "e")]);
-        check(r#"a=""; b=""""#, &[("a", ""), ("b", "\"")]);
+        check(r#"a="b; c=d"#, &[("c", "d")]);
+        check(r#"a="b"c; d=e"#, &[("d", "e")]);
+        check(r#"a=b"c; d={"e":1}; f=g"#, &[("f", "g")]);
+        check(r#"a=""; b=""""#, &[("a", "")]);
         check(r#"a="\303\251\054\400\9""#, &[("a", "é,4009")]);
         check(r#"a="\377""#, &[("a", "\u{fffd}")]);
         check(r#"a="\é""#, &[("a", "é")]);
-        check("a=\"b\\", &[("a", "\"b\\")]);
-        check("a=\"", &[("a", "\"")]);
+        check("a=\"b\\", &[]);
+        check("a=\"", &[]);
+        check("a=\"b\\\n\"; c=d", &[("c", "d")]);
     }
 
     #[test]

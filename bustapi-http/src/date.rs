@@ -9,8 +9,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
-use crate::headers::is_space;
-
 const DAY: i64 = 86_400;
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
@@ -235,6 +233,11 @@ fn month_number(text: &str) -> Option<i64> {
 /// Removes the comma at the end of a field.
 fn without_comma(text: &str) -> &str {
     text.strip_suffix(',').unwrap_or(text)
+}
+
+/// White space as `str.split` knows it in Python: Unicode's, and U+001C to U+001F.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
 /// Brings the words of a date to `[day, month, year, time, zone]`, or what stands there.

@@ -32,6 +32,15 @@ pub enum HttpError {
         boundary: String,
     },
 
+    /// A `multipart` content type with a `boundary` beyond the limit; 400.
+    #[error("the multipart boundary has {length} bytes, and {limit} at most are read")]
+    BoundaryTooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+
     /// A multipart body that cannot be parsed any further; 400.
     #[error("malformed multipart body: {detail}")]
     MalformedMultipart {
@@ -194,6 +203,7 @@ impl HttpError {
             | Self::InvalidUtf8 { .. }
             | Self::InvalidSignature
             | Self::InvalidBoundary { .. }
+            | Self::BoundaryTooLong { .. }
             | Self::MalformedMultipart { .. } => StatusCode::BAD_REQUEST,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,

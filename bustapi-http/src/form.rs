@@ -20,7 +20,8 @@ const BLOCK: usize = 64 * 1024;
 /// What a form is held to; `None` means no limit. The default is Flask's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FormLimits {
-    /// The most bytes in one field, and in all of an urlencoded form of declared length.
+    /// The most bytes in one field of a multipart form. Only the limit on the whole body holds
+    /// for an urlencoded form.
     pub max_memory: Option<usize>,
     /// The most parts in a multipart form.
     pub max_parts: Option<usize>,
@@ -101,7 +102,7 @@ pub enum FormEvent {
 /// use bustapi_http::form::{FormDecoder, FormEvent, FormKind, FormLimits};
 ///
 /// let mut events = Vec::new();
-/// let mut decoder = FormDecoder::new(&FormKind::Urlencoded, None, FormLimits::default()).unwrap();
+/// let mut decoder = FormDecoder::new(&FormKind::Urlencoded, FormLimits::default()).unwrap();
 /// decoder.receive(b"a=1&b=x%2", &mut events).unwrap();
 /// decoder.receive(b"0y", &mut events).unwrap();
 /// decoder.finish(&mut events).unwrap();
@@ -122,26 +123,15 @@ enum Decoder {
 }
 
 impl FormDecoder {
-    /// A decoder for a body of this kind and declared length in bytes (`None`: chunked).
+    /// A decoder for a body of this kind.
     ///
     /// # Errors
     ///
-    /// [`HttpError::InvalidBoundary`] where a multipart form has none that can be used;
-    /// [`HttpError::FormTooLarge`] for an urlencoded form that declares too much.
-    pub fn new(
-        kind: &FormKind,
-        content_length: Option<u64>,
-        limits: FormLimits,
-    ) -> Result<Self, HttpError> {
+    /// [`HttpError::InvalidBoundary`] where a multipart form has none that can be used, and
+    /// [`HttpError::BoundaryTooLong`].
+    pub fn new(kind: &FormKind, limits: FormLimits) -> Result<Self, HttpError> {
         let decoder = match kind {
-            FormKind::Urlencoded => {
-                if let (Some(limit), Some(length)) = (limits.max_memory, content_length)
-                    && usize::try_from(length).map_or(true, |length| length > limit)
-                {
-                    return Err(HttpError::FormTooLarge { limit });
-                }
-                Decoder::Urlencoded { piece: Vec::new() }
-            }
+            FormKind::Urlencoded => Decoder::Urlencoded { piece: Vec::new() },
             FormKind::Multipart { boundary } => {
                 Decoder::Multipart(Box::new(MultipartForm::new(boundary, limits)?))
             }
@@ -377,7 +367,7 @@ mod tests {
         chunk: usize,
         limits: FormLimits,
     ) -> Result<Vec<FormEvent>, HttpError> {
-        let mut decoder = FormDecoder::new(kind, Some(body.len() as u64), limits)?;
+        let mut decoder = FormDecoder::new(kind, limits)?;
         let mut events = Vec::new();
         for chunk in body.chunks(chunk) {
             decoder.receive(chunk, &mut events)?;
@@ -417,7 +407,7 @@ mod tests {
             no_boundary,
             FormKind::of("multipart/form-data; boundary=\"é\"").unwrap(),
         ] {
-            let made = FormDecoder::new(&kind, None, FormLimits::default());
+            let made = FormDecoder::new(&kind, FormLimits::default());
             assert!(
                 matches!(made, Err(HttpError::InvalidBoundary { .. })),
                 "{kind:?}"
@@ -443,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn urlencoded_that_is_refused() {
+    fn urlencoded_that_is_refused_and_not() {
         assert!(matches!(
             run(
                 &FormKind::Urlencoded,
@@ -453,11 +443,8 @@ mod tests {
             ),
             Err(HttpError::InvalidUtf8 { .. })
         ));
-        assert!(run(&FormKind::Urlencoded, b"a=1", 3, limit(3)).is_ok());
-        assert_eq!(
-            run(&FormKind::Urlencoded, b"a=12", 3, limit(3)),
-            Err(HttpError::FormTooLarge { limit: 3 })
-        );
+        let long = run(&FormKind::Urlencoded, b"a=12", 3, limit(3));
+        assert_eq!(long, Ok(vec![field("a", "12")]));
     }
 
     #[test]

@@ -36,14 +36,13 @@ pub mod names {
     pub const X_SENDFILE: HeaderName = HeaderName::from_static("x-sendfile");
 }
 
-/// White space as `str.strip` and `\s` know it in Python: Unicode's, and U+001C to U+001F.
-pub(crate) fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
-}
+/// The white space of header syntax (RFC 9110 section 5.6.3). Python's `str.strip` takes more,
+/// and Werkzeug before 3.1.9 did.
+pub(crate) const BLANKS: [char; 2] = [' ', '\t'];
 
-/// Removes white space at both ends.
+/// Removes blanks at both ends.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches(is_space)
+    text.trim_matches(BLANKS)
 }
 
 /// A token character (RFC 9110 section 5.6.2).
@@ -51,25 +50,37 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Parses an integer of ASCII digits with an optional `-`, white space around it aside; the
-/// header syntax has neither `+` nor `_`. Beyond 64 bits it saturates.
-pub(crate) fn parse_plain_int(text: &str) -> Option<i64> {
+/// The most digits that Python's `int` takes, by default; Werkzeug reads an integer with more of
+/// them as malformed.
+const MAX_DIGITS: usize = 4300;
+
+/// Parses an integer of ASCII digits with an optional `-`, blanks around it aside; the header
+/// syntax has neither `+` nor `_`. Beyond 64 bits it saturates.
+///
+/// ```
+/// use bustapi_http::headers::parse_plain_int;
+///
+/// assert_eq!(parse_plain_int(" -12"), Some(-12));
+/// assert_eq!(parse_plain_int("1_000"), None);
+/// ```
+#[must_use]
+pub fn parse_plain_int(text: &str) -> Option<i128> {
     let text = trim(text);
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),
     };
-    if digits.is_empty() {
+    if digits.is_empty() || digits.len() > MAX_DIGITS {
         return None;
     }
-    let mut value: i64 = 0;
+    let mut value: i128 = 0;
     for byte in digits.bytes() {
         if !byte.is_ascii_digit() {
             return None;
         }
         value = value
             .saturating_mul(10)
-            .saturating_add(i64::from(byte - b'0'));
+            .saturating_add(i128::from(byte - b'0'));
     }
     Some(if negative { -value } else { value })
 }
@@ -232,7 +243,7 @@ pub fn content_length(
         return None;
     }
     let length = parse_plain_int(content_length?).unwrap_or(0);
-    Some(u64::try_from(length).unwrap_or(0))
+    Some(u64::try_from(length.max(0)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -314,16 +325,22 @@ mod tests {
             (" 12\t", Some(12)),
             ("-7", Some(-7)),
             ("007", Some(7)),
-            ("99999999999999999999", Some(i64::MAX)),
+            ("99999999999999999999", Some(99_999_999_999_999_999_999)),
             ("", None),
             ("-", None),
             ("+1", None),
             ("1_0", None),
             ("1 0", None),
             ("٣", None),
+            ("\x0b1", None),
+            ("1\u{a0}", None),
         ] {
             assert_eq!(parse_plain_int(text), value, "{text:?}");
         }
+        let digits = "1".repeat(MAX_DIGITS);
+        assert_eq!(parse_plain_int(&digits), Some(i128::MAX));
+        assert_eq!(parse_plain_int(&format!("-{digits}")), Some(-i128::MAX));
+        assert_eq!(parse_plain_int(&format!("{digits}1")), None);
     }
 
     #[test]
@@ -334,5 +351,8 @@ mod tests {
         assert_eq!(content_length(Some("x"), None), Some(0));
         assert_eq!(content_length(Some("12"), Some("gzip, Chunked")), None);
         assert_eq!(content_length(Some("12"), Some("gzip")), Some(12));
+        let most = u64::MAX.to_string();
+        assert_eq!(content_length(Some(&most), None), Some(u64::MAX));
+        assert_eq!(content_length(Some(&"9".repeat(4301)), None), Some(0));
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::error::HttpError;
-use crate::headers::{is_space, parse_plain_int, trim};
+use crate::headers::{parse_plain_int, trim};
 
 /// No more ranges than this are parsed in one header. More than one cannot be satisfied
 /// anyway, and browsers and download tools send a few at most.
@@ -71,9 +71,9 @@ impl ByteSpan {
     }
 }
 
-/// A position as the header may state it; beyond 63 bits it means "the end" all the same.
-fn position(value: i64) -> Option<u64> {
-    u64::try_from(value).ok()
+/// A position as the header may state it; beyond 64 bits it means "the end" all the same.
+fn position(value: i128) -> Option<u64> {
+    (value >= 0).then(|| u64::try_from(value).unwrap_or(u64::MAX))
 }
 
 impl Range {
@@ -102,8 +102,8 @@ impl Range {
             let range = if first.is_empty() {
                 free_from = None;
                 match position(parse_plain_int(last).filter(|_| !starts_with_sign(last))?)? {
-                    // `-0` reads as the number 0, hence as a start, in Werkzeug.
-                    0 => RangeSpec::From(0),
+                    // The last 0 bytes are no range.
+                    0 => return None,
                     length => RangeSpec::Suffix(length),
                 }
             } else {
@@ -115,10 +115,12 @@ impl Range {
                     free_from = None;
                     RangeSpec::From(start)
                 } else {
-                    let end = position(parse_plain_int(last)?.saturating_add(1))?;
-                    if start >= end {
+                    // Compared as they are: beyond 64 bits both would be "the end".
+                    let (first, last) = (parse_plain_int(first)?, parse_plain_int(last)?);
+                    if first > last {
                         return None;
                     }
+                    let end = position(last)?.saturating_add(1);
                     free_from = Some(end);
                     RangeSpec::Span { start, end }
                 }
@@ -223,8 +225,8 @@ impl ContentRange {
     /// ```
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
-        let (units, definition) = trim(value).split_once(is_space)?;
-        let (range, length) = definition.trim_start_matches(is_space).split_once('/')?;
+        let (units, definition) = trim(value).split_once(' ')?;
+        let (range, length) = definition.split_once('/')?;
         let length = match length {
             "*" => None,
             number => Some(position(parse_plain_int(number)?)?),
@@ -234,7 +236,7 @@ impl ContentRange {
         } else {
             let (first, last) = range.split_once('-')?;
             let start = position(parse_plain_int(first)?)?;
-            let end = position(parse_plain_int(last)?.saturating_add(1))?;
+            let end = position(parse_plain_int(last)?)?.saturating_add(1);
             if start >= end || length.is_some_and(|length| start >= length) {
                 return None;
             }
@@ -320,13 +322,19 @@ mod tests {
             ("bytes=10-", None),
             ("bytes=-10", Some(span(0, 10))),
             ("bytes=-11", None),
-            ("bytes=-0", Some(span(0, 10))),
             ("BYTES = 1 - 2 ", Some(span(1, 3))),
             ("lines=1-2", None),
         ] {
             let range = Range::parse(header).expect(header);
             assert_eq!(range.resolve(10), expected, "{header}");
         }
+        let digits = "9".repeat(4300);
+        for malformed in ["-0", "-00", "\x0b1-2", &format!("0-{digits}9")] {
+            let header = format!("bytes={malformed}");
+            assert_eq!(Range::parse(&header), None, "{malformed}");
+        }
+        let most = Range::parse(&format!("bytes=0-{digits}")).expect("4,300 digits are a number");
+        assert_eq!(most.resolve(10), Some(span(0, 10)));
         assert_eq!(
             resolve_range("bytes=0-", 0),
             Err(HttpError::RangeNotSatisfiable { length: 0 })

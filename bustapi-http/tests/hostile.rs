@@ -72,7 +72,7 @@ fn forms_of_separators() {
         for chunk in [1, body.len()] {
             let mut events = Vec::new();
             let limits = FormLimits::default();
-            let mut decoder = FormDecoder::new(&FormKind::Urlencoded, None, limits).unwrap();
+            let mut decoder = FormDecoder::new(&FormKind::Urlencoded, limits).unwrap();
             for piece in body.as_bytes().chunks(chunk) {
                 decoder.receive(piece, &mut events).unwrap();
             }

@@ -267,7 +267,7 @@ proptest! {
             let kind = FormKind::of(content_type).unwrap();
             let read = |pieces: &[&[u8]]| {
                 let mut events = Vec::new();
-                let mut decoder = FormDecoder::new(&kind, None, limits)?;
+                let mut decoder = FormDecoder::new(&kind, limits)?;
                 for piece in pieces {
                     decoder.receive(piece, &mut events)?;
                 }
@@ -311,7 +311,7 @@ proptest! {
 
         let kind = FormKind::Multipart { boundary: boundary.to_owned() };
         let limits = FormLimits { max_memory: None, max_parts: None };
-        let mut decoder = FormDecoder::new(&kind, None, limits).unwrap();
+        let mut decoder = FormDecoder::new(&kind, limits).unwrap();
         let mut events = Vec::new();
         for piece in chunks(&body, &cuts) {
             decoder.receive(piece, &mut events).unwrap();

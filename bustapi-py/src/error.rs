@@ -42,17 +42,26 @@ pub(crate) fn from_read(py: Python<'_>, error: &ReadError) -> PyErr {
     werkzeug_exception(py, name)
 }
 
-/// A form beyond a limit raises `RequestEntityTooLarge` (413); `None` for a malformed one, which
-/// Werkzeug passes over.
+/// A form beyond a limit raises `RequestEntityTooLarge` (413), one whose boundary is too long
+/// `BadRequest` (400) with the reason; `None` for a malformed one, which Werkzeug passes over.
 pub(crate) fn from_form(py: Python<'_>, error: &HttpError) -> Option<PyErr> {
+    if matches!(error, HttpError::BoundaryTooLong { .. }) {
+        let reason = format!("The form cannot be read: {error}.");
+        return Some(http_exception(py, "BadRequest", Some(reason)));
+    }
     (error.status_hint() == StatusCode::PAYLOAD_TOO_LARGE)
         .then(|| werkzeug_exception(py, "RequestEntityTooLarge"))
 }
 
 fn werkzeug_exception(py: Python<'_>, name: &str) -> PyErr {
+    http_exception(py, name, None)
+}
+
+/// One of Werkzeug's exceptions, with its own description where none is given.
+fn http_exception(py: Python<'_>, name: &str, description: Option<String>) -> PyErr {
     let raised = py
         .import("werkzeug.exceptions")
-        .and_then(|module| module.getattr(name)?.call0());
+        .and_then(|module| module.getattr(name)?.call1((description,)));
     match raised {
         Ok(exception) => PyErr::from_value(exception),
         Err(error) => error,

@@ -389,7 +389,7 @@ def _is_websocket_request(env: WSGIEnvironment) -> bool:
         return False
 
     connection = env.get("HTTP_CONNECTION", "").lower().split(",")
-    upgrade = any(option.strip() == "upgrade" for option in connection)
+    upgrade = any(option.strip(" \t") == "upgrade" for option in connection)
     return upgrade and env["HTTP_UPGRADE"].lower() == "websocket"
 
 

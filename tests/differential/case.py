@@ -91,6 +91,10 @@ def read_value(value: Any) -> Any:
             return uuid.UUID(value["uuid"])
         if "tuple" in value:
             return tuple(value["tuple"])
+        if "digits" in value:
+            return 10 ** (value["digits"] - 1)
+        if "float" in value:
+            return float(value["float"])
         return value["bytes"].encode()
     return value
 

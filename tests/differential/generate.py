@@ -28,8 +28,8 @@ _CONVERTERS = [
 #: Texts that a converter takes, or nearly does.
 _FITTING: dict[str, list[str]] = {
     "string": ["ab", "abc", "x y", "日本", "7"],
-    "int": ["7", "12", "3", "007", "20", "-3", "٣"],
-    "float": ["1.5", "-0.5", "12.0", "1e5"],
+    "int": ["7", "12", "3", "007", "20", "-3", "٣", "9" * 640, "9" * 641, "9" * 4300, "9" * 4301],
+    "float": ["1.5", "-0.5", "12.0", "1e5", "9" * 400 + ".0", "1." + "9" * 5000],
     "path": ["a", "a/b/c", "a//b", "x/", "a/"],
     "any": ["a", "b", "c.d", "x y", "ab"],
     "uuid": ["12345678-9abc-def0-1234-56789abcdef0", "12345678-9ABC-DEF0-1234-56789ABCDEF0"],
@@ -38,7 +38,7 @@ _FITTING: dict[str, list[str]] = {
     "slug": ["a-b", "ä_1", "e\u0301", "²", "a.b"],
     "pair": ["a/1", "ab/12", "a"],
     "guarded": ["a", "ba", "ab"],
-    "number": ["7", "12"],
+    "number": ["7", "12", "9" * 4300, "9" * 5000],
 }
 _TEXTS = [
     "a", "b", "ab", "abc", "c.d", "a.b", "x y", "1", "7", "12", "007", "-3", "1.5", "-0.5", "g1",
@@ -54,7 +54,8 @@ _ENDPOINTS = ["e", "f", "blue.g"]
 _VALUES: list[Any] = [
     *_TEXTS, 0, 1, 7, 12, -3, 10**20, 1.0, 1.5, 1e16, 1e-7, -0.0, True, False, None, [],
     ["a", "b"], [1, None, "x y"], {"uuid": "12345678-9abc-def0-1234-56789abcdef0"},
-    {"tuple": ["a", 2]}, {"bytes": "a b&ä"},
+    {"tuple": ["a", 2]}, {"bytes": "a b&ä"}, "9" * 5000, {"digits": 400}, {"digits": 4300},
+    {"digits": 5000}, {"float": "inf"}, {"float": "nan"}, {"float": "1e308"},
 ]  # fmt: skip
 _DEFAULTS: list[Any] = ["a", "b", "12", 1, 7, 12, 1.5, None, True, {"tuple": ["a", 2]}]
 _VARIABLE = re.compile(r"<(?:([a-z]+)(?:\([^)]*\))?:)?([a-z]+)>")

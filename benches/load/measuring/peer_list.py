@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 FLASK = (
     "Flask==3.1.3",
-    "Werkzeug==3.1.8",
+    "Werkzeug==3.1.9",
     "Jinja2==3.1.6",
     "itsdangerous==2.2.0",
     "asgiref==3.12.1",
@@ -59,7 +59,7 @@ class Peer:
 BUSTAPI = Peer(
     "bustapi",
     "{python} -m bustapi --app flask_app run --flask-compat --host 127.0.0.1 --port {port}",
-    ("werkzeug==3.1.8", "jinja2==3.1.6", "itsdangerous==2.2.0", "click==8.5.1", "blinker==1.9.0",
+    ("werkzeug==3.1.9", "jinja2==3.1.6", "itsdangerous==2.2.0", "click==8.5.1", "blinker==1.9.0",
      "markupsafe==3.0.4", UVLOOP, "asgiref==3.12.1"),
 )  # fmt: skip
 

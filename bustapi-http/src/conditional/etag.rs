@@ -6,7 +6,7 @@ use http::header::HeaderValue;
 
 use crate::date::float_time;
 use crate::error::HttpError;
-use crate::headers::{is_space, trim};
+use crate::headers::BLANKS;
 
 /// An entity tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -68,7 +68,6 @@ impl ETag {
     /// Reads one tag; quotes may be missing.
     #[must_use]
     pub fn parse(value: &str) -> Self {
-        let value = trim(value);
         let (weak, rest) = match value.strip_prefix("W/").or(value.strip_prefix("w/")) {
             Some(rest) => (true, rest),
             None => (false, value),
@@ -131,20 +130,50 @@ pub struct ETags {
     provided: bool,
 }
 
-/// The closing quotes of tags in `value`: each stands before a comma or at the end.
-fn closing_quotes(value: &str) -> Vec<usize> {
-    value
-        .match_indices('"')
-        .map(|(at, _)| at)
-        .filter(|at| {
-            let after = &value[at + 1..];
-            after.is_empty() || after.trim_start_matches(is_space).starts_with(',')
+/// The tag at the start of `text`.
+struct Tag<'a> {
+    text: &'a str,
+    weak: bool,
+    /// Its length, with the comma after it.
+    len: usize,
+}
+
+impl<'a> Tag<'a> {
+    /// `None` if it is malformed.
+    fn split(text: &'a str) -> Option<Self> {
+        let at = text.trim_start_matches(BLANKS);
+        let marked = at.strip_prefix("W/").or(at.strip_prefix("w/"));
+        marked
+            .and_then(|rest| Self::split_opaque(text, rest, true))
+            // The mark may be the beginning of a tag without quotes.
+            .or_else(|| Self::split_opaque(text, at, false))
+    }
+
+    fn split_opaque(text: &str, at: &'a str, weak: bool) -> Option<Self> {
+        let (tag, after) = match at.strip_prefix('"') {
+            Some(inner) => inner.split_once('"')?,
+            None => at.split_at(at.find([' ', '\t', ',', '"']).unwrap_or(at.len())),
+        };
+        if tag.is_empty() && !at.starts_with('"') {
+            return None;
+        }
+        let after = after.trim_start_matches(BLANKS);
+        let after = match after.strip_prefix(',') {
+            Some(after) => after,
+            None if after.is_empty() => after,
+            None => return None,
+        };
+        Some(Self {
+            text: tag,
+            weak,
+            len: text.len() - after.len(),
         })
-        .collect()
+    }
 }
 
 impl ETags {
-    /// Parses a list of tags; quotes may be missing, and `*` stands for any.
+    /// Parses a list of tags; quotes may be missing, and `*` alone stands for any. What is
+    /// malformed is passed over, up to the next comma.
     ///
     /// ```
     /// use bustapi_http::conditional::ETags;
@@ -156,58 +185,33 @@ impl ETags {
     #[must_use]
     pub fn parse(value: &str) -> Self {
         let mut tags = Self::default();
-        let closing = closing_quotes(value);
-        let mut next_closing = 0;
-        let mut at = 0;
-        while at < value.len() {
+        if value == "*" {
+            tags.star = true;
             tags.provided = true;
-            let weak = value[at..].starts_with("W/") || value[at..].starts_with("w/");
-            let from = if weak { at + 2 } else { at };
-            while closing.get(next_closing).is_some_and(|&end| end <= from) {
-                next_closing += 1;
-            }
-            let quoted = value[from..]
-                .starts_with('"')
-                .then(|| closing.get(next_closing))
-                .flatten();
-            let (tag, end) = if let Some(&end) = quoted {
-                (&value[from + 1..end], end + 1)
-            } else {
-                let end = value[from..]
-                    .find(',')
-                    .map_or(value.len(), |comma| from + comma);
-                let tag = &value[from..end];
-                let tag = if end < value.len() {
-                    tag.trim_end_matches(is_space)
-                } else {
-                    tag
-                };
-                if tag == "*" {
-                    return Self {
-                        star: true,
-                        provided: true,
-                        ..Self::default()
-                    };
-                }
-                (tag, end)
+            return tags;
+        }
+        let mut rest = value;
+        while !rest.is_empty() {
+            let Some(found) = Tag::split(rest) else {
+                rest = rest.split_once(',').map_or("", |(_, next)| next);
+                continue;
             };
-            // The empty tag in quotes matches nothing in Werkzeug; only that it was there counts.
-            if !(tag.is_empty() && quoted.is_some()) {
-                let list = if weak {
+            rest = &rest[found.len..];
+            tags.provided = true;
+            // The empty tag matches nothing in Werkzeug; only that it was there counts.
+            if !found.text.is_empty() {
+                let list = if found.weak {
                     &mut tags.weak
                 } else {
                     &mut tags.strong
                 };
-                list.push(tag.to_owned());
+                list.push(found.text.to_owned());
             }
-            let rest = value[end..].trim_start_matches(is_space);
-            let rest = rest.strip_prefix(',').unwrap_or(rest);
-            at = value.len() - rest.trim_start_matches(is_space).len();
         }
         tags
     }
 
-    /// Whether no tag was given at all.
+    /// Whether no well-formed tag was given at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.provided
@@ -248,7 +252,8 @@ mod tests {
             ("\"a\"", "a", false),
             ("W/\"a\"", "a", true),
             ("w/a", "a", true),
-            (" a ", "a", false),
+            (" a ", " a ", false),
+            ("W/\"", "", true),
             ("\"", "", false),
             ("\"a", "\"a", false),
             ("", "", false),
@@ -269,20 +274,27 @@ mod tests {
 
     #[test]
     fn tag_lists() {
-        let tags = ETags::parse(r#""a,b" , W/"c", d, "e"#);
-        assert_eq!(tags.strong, ["a,b", "d", "\"e"]);
-        assert_eq!(tags.weak, ["c"]);
-        assert!(ETags::parse("").is_empty());
+        let tags = ETags::parse(r#""a,b" , W/"c", d ,w/e,W/ , f g, "h"i, "j"#);
+        assert_eq!(tags.strong, ["a,b", "d", "W/"]);
+        assert_eq!(tags.weak, ["c", "e"]);
+        for nothing in ["", ",", " ", "a b", "\"a", "a\"b\""] {
+            assert!(ETags::parse(nothing).is_empty(), "{nothing:?}");
+        }
         assert!(!ETags::parse("\"\"").is_empty());
-        assert!(ETags::parse("a, *").is_star());
-        assert!(!ETags::parse("\"*\"").is_star());
-        assert_eq!(ETags::parse(r#""a"b", "c""#).strong, [r#"a"b"#, "c"]);
-        assert_eq!(ETags::parse(" a ").strong, [" a "]);
+        assert!(ETags::parse("*").is_star());
+        for tag in ["a, *", "\"*\"", " *", "*,"] {
+            assert!(!ETags::parse(tag).is_star(), "{tag:?}");
+            assert!(ETags::parse(tag).contains("*"), "{tag:?}");
+        }
+        assert_eq!(ETags::parse(r#""a"b", "c""#).strong, ["c"]);
+        assert_eq!(ETags::parse(" a ").strong, ["a"]);
     }
 
     #[test]
-    fn tag_lists_without_closing_quotes_are_linear() {
-        let tags = ETags::parse(&"\"a,".repeat(200_000));
-        assert_eq!(tags.strong.len(), 200_000);
+    fn malformed_tag_lists_are_linear() {
+        for piece in ["\"a,", "\"a\"b,", "a b,", "W/,,", "\"", "  "] {
+            let tags = ETags::parse(&piece.repeat(400_000));
+            assert!(tags.strong.len() <= 400_000, "{piece:?}");
+        }
     }
 }

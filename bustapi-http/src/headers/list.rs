@@ -94,7 +94,7 @@ pub fn parse_dict(value: &str) -> Options<Option<String>> {
             continue;
         };
         if let Some(key) = key.strip_suffix('*') {
-            let decoded = decode_extended(value, &mut None, &mut None);
+            let (_, decoded) = decode_extended(value, None);
             result.set(key.to_owned(), Some(unquote(&decoded).into_owned()));
         } else {
             result.set(key.to_owned(), Some(unquote(value).into_owned()));

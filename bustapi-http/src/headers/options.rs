@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::quoted::quote;
-use super::{is_space, is_token_byte, trim};
+use super::quoted::{quote, unquote};
+use super::{BLANKS, is_token_byte, trim};
 use crate::query::{percent_decode_latin1, percent_decode_lossy};
 
 /// Up to this many keys are found by looking at each; a header has two or three. Beyond, an
@@ -19,8 +19,11 @@ const SCAN_LIMIT: usize = 16;
 /// value in place, as in Python's `dict`.
 #[derive(Debug, Clone)]
 pub struct Options<V = String> {
-    items: Vec<(String, V)>,
+    /// `None` where a key was removed.
+    items: Vec<Option<(String, V)>>,
+    /// The places of the keys, once there are many.
     index: HashMap<String, usize>,
+    holes: usize,
 }
 
 impl<V> Default for Options<V> {
@@ -28,20 +31,22 @@ impl<V> Default for Options<V> {
         Self {
             items: Vec::new(),
             index: HashMap::new(),
+            holes: 0,
         }
     }
 }
 
 impl<V: PartialEq> PartialEq for Options<V> {
     fn eq(&self, other: &Self) -> bool {
-        self.items == other.items
+        self.iter().eq(other.iter())
     }
 }
 
 impl<V> Options<V> {
     fn position(&self, key: &str) -> Option<usize> {
         if self.items.len() <= SCAN_LIMIT {
-            self.items.iter().position(|(name, _)| name == key)
+            let has_key = |item: &Option<(String, V)>| item.as_ref().is_some_and(|(k, _)| k == key);
+            self.items.iter().position(has_key)
         } else {
             self.index.get(key).copied()
         }
@@ -50,24 +55,30 @@ impl<V> Options<V> {
     /// The value of `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.position(key).map(|at| &self.items[at].1)
+        let item = self.items[self.position(key)?].as_ref();
+        item.map(|(_, value)| value)
+    }
+
+    /// The value of `key`, to be changed.
+    fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+        let at = self.position(key)?;
+        self.items[at].as_mut().map(|(_, value)| value)
     }
 
     /// Sets the value of `key`.
     pub fn set(&mut self, key: String, value: V) {
-        if let Some(at) = self.position(&key) {
-            self.items[at].1 = value;
+        if let Some(known) = self.get_mut(&key) {
+            *known = value;
             return;
         }
-        self.items.push((key, value));
-        match self.items.len() {
-            0..=SCAN_LIMIT => {}
-            len if len == SCAN_LIMIT + 1 => {
-                let keys = self.items.iter().enumerate();
-                self.index = keys.map(|(at, (key, _))| (key.clone(), at)).collect();
-            }
-            len => {
-                self.index.insert(self.items[len - 1].0.clone(), len - 1);
+        self.items.push(Some((key, value)));
+        let last = self.items.len() - 1;
+        if last >= SCAN_LIMIT {
+            let from = if last == SCAN_LIMIT { 0 } else { last };
+            for (at, item) in self.items.iter().enumerate().skip(from) {
+                if let Some((key, _)) = item {
+                    self.index.insert(key.clone(), at);
+                }
             }
         }
     }
@@ -75,30 +86,28 @@ impl<V> Options<V> {
     /// Removes `key` and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<V> {
         let at = self.position(key)?;
-        let (_, value) = self.items.remove(at);
-        let mut rebuilt = Self::default();
-        for (key, value) in self.items.drain(..) {
-            rebuilt.set(key, value);
-        }
-        *self = rebuilt;
+        self.index.remove(key);
+        let (_, value) = self.items[at].take()?;
+        self.holes += 1;
         Some(value)
     }
 
     /// The keys and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
-        self.items.iter().map(|(key, value)| (key.as_str(), value))
+        let items = self.items.iter().flatten();
+        items.map(|(key, value)| (key.as_str(), value))
     }
 
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.items.len() - self.holes
     }
 
     /// Whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.len() == 0
     }
 }
 
@@ -124,42 +133,40 @@ fn quoted_len(text: &str) -> Option<usize> {
     None
 }
 
-/// Splits `charset'language'text`, where `text` goes as far as its token does.
+/// Splits `charset'language'text`, where `text` is a token.
 fn split_charset(value: &str) -> Option<(&str, &str)> {
     let is_part = |text: &str| text.bytes().all(is_token_byte);
     let (charset, rest) = value.split_once('\'')?;
-    let (language, rest) = rest.split_once('\'')?;
-    let text = &rest[..token_len(rest)];
-    (is_part(charset) && is_part(language) && !text.is_empty()).then_some((charset, text))
+    let (language, text) = rest.split_once('\'')?;
+    (is_part(charset) && is_part(language) && !text.is_empty() && is_part(text))
+        .then_some((charset, text))
 }
 
-/// Decodes the value of a key that ended in `*`. `charset` is the one named last, `continued`
-/// the last one that was understood: parts of a continuation need not name it again.
-/// An unknown charset leaves the value as it is.
+/// Decodes the value of a key that ended in `*`; returns the charset in lower case, too.
+/// `continued` is the charset of the earlier parts of a continuation, of which this one need not
+/// name it again. An unknown charset leaves the value as it is.
 pub(super) fn decode_extended<'a>(
     value: &'a str,
-    charset: &mut Option<String>,
-    continued: &mut Option<String>,
-) -> Cow<'a, str> {
-    let mut text = value;
-    if let Some((named, rest)) = split_charset(value) {
-        *charset = Some(named.to_ascii_lowercase());
-        text = rest;
-    }
-    if charset.as_deref().is_none_or(str::is_empty) {
-        charset.clone_from(continued);
-    }
+    continued: Option<&str>,
+) -> (Option<String>, Cow<'a, str>) {
+    let (named, text) = match split_charset(value) {
+        Some((named, text)) => (named.to_ascii_lowercase(), text),
+        None => (String::new(), value),
+    };
+    let charset = Some(named)
+        .filter(|named| !named.is_empty())
+        .or_else(|| continued.map(str::to_owned));
     let decoded = match charset.as_deref() {
         Some("utf-8") => percent_decode_lossy(text),
         Some("ascii" | "us-ascii") => percent_decode_latin1(text, false),
         Some("iso-8859-1") => percent_decode_latin1(text, true),
-        _ => return Cow::Borrowed(text),
+        _ => Cow::Borrowed(text),
     };
-    continued.clone_from(charset);
-    decoded
+    (charset, decoded)
 }
 
-/// Collects the well-formed `key=value` pairs of `rest`, values still quoted.
+/// Collects the well-formed `key=value` pairs of `rest`, values still quoted. A quoted value that
+/// never ends is the end of them all.
 fn split_parameters(mut rest: &str) -> Vec<(String, &str)> {
     let mut parts = Vec::new();
     loop {
@@ -170,17 +177,28 @@ fn split_parameters(mut rest: &str) -> Vec<(String, &str)> {
             let token = token_len(rest);
             if token > 0 {
                 parts.push((name, &rest[..token]));
-            } else if rest.starts_with('"')
-                && let Some(len) = quoted_len(rest)
-            {
+            } else if rest.starts_with('"') {
+                let Some(len) = quoted_len(rest) else {
+                    return parts;
+                };
                 parts.push((name, &rest[..len]));
                 rest = &rest[len..];
             }
         }
         match rest.split_once(';') {
-            Some((_, next)) => rest = next.trim_start_matches(is_space),
+            Some((_, next)) => rest = next.trim_start_matches(BLANKS),
             None => return parts,
         }
+    }
+}
+
+/// The value of a parameter without its quotes and escapes.
+fn unquote_parameter(raw: &str) -> Cow<'_, str> {
+    let text = unquote(raw);
+    if text.contains("%22") {
+        Cow::Owned(text.replace("%22", "\""))
+    } else {
+        text
     }
 }
 
@@ -213,33 +231,43 @@ pub fn parse_options(value: &str) -> (&str, Options) {
     if value.is_empty() || rest.is_empty() {
         return (value, options);
     }
-    let mut charset = None;
-    let mut continued = None;
+    let mut continued: Options = Options::default();
+    let mut charsets: Options = Options::default();
     for (key, raw) in split_parameters(rest) {
-        let mut key = key.as_str();
-        let mut text = Cow::Borrowed(raw);
-        if let Some(stem) = key.strip_suffix('*') {
-            key = stem;
-            text = decode_extended(raw, &mut charset, &mut continued);
+        let extended = key.strip_suffix('*');
+        let stem = extended.unwrap_or(&key);
+        let continuation = strip_continuation(stem);
+        let text = match (extended, continuation) {
+            (None, _) => unquote_parameter(raw),
+            (Some(_), None) => decode_extended(raw, None).1,
+            (Some(_), Some(stem)) => {
+                let known = charsets.get(stem).map(String::as_str);
+                let (charset, text) = decode_extended(raw, known);
+                if let Some(charset) = charset {
+                    charsets.set(stem.to_owned(), charset);
+                }
+                text
+            }
+        };
+        // Whichever form of a parameter comes last takes the place of the other.
+        match continuation {
+            None => {
+                if continued.remove(stem).is_some() {
+                    charsets.remove(stem);
+                }
+                options.set(stem.to_owned(), text.into_owned());
+            }
+            Some(stem) => {
+                options.remove(stem);
+                match continued.get_mut(stem) {
+                    Some(value) => value.push_str(&text),
+                    None => continued.set(stem.to_owned(), text.into_owned()),
+                }
+            }
         }
-        if text.starts_with('"') && text.ends_with('"') {
-            let inner = text.get(1..text.len() - 1).unwrap_or_default();
-            text = Cow::Owned(if inner.contains(['\\', '%']) {
-                inner
-                    .replace("\\\\", "\\")
-                    .replace("\\\"", "\"")
-                    .replace("%22", "\"")
-            } else {
-                inner.to_owned()
-            });
-        }
-        match strip_continuation(key) {
-            None => options.set(key.to_owned(), text.into_owned()),
-            Some(stem) => match options.position(stem) {
-                Some(at) => options.items[at].1.push_str(&text),
-                None => options.set(stem.to_owned(), text.into_owned()),
-            },
-        }
+    }
+    for (key, value) in continued.items.into_iter().flatten() {
+        options.set(key, value);
     }
     (value, options)
 }
@@ -301,9 +329,11 @@ mod tests {
         check(r#"a; b="c;d"; e=f"#, "a", &[("b", "c;d"), ("e", "f")]);
         check(r#"a; b="c\"d\\e""#, "a", &[("b", r#"c"d\e"#)]);
         check(r#"a; b="c%22d""#, "a", &[("b", r#"c"d"#)]);
-        check(r#"a; b="c; d=e"#, "a", &[("d", "e")]);
+        check(r#"a; z=1; b="c; d=e"#, "a", &[("z", "1")]);
+        check(r#"a; b="c\"; d=e"#, "a", &[]);
         check(r#"a; b="""#, "a", &[("b", "")]);
-        check(r#"a; f="C:\dir\x.txt""#, "a", &[("f", r"C:\dir\x.txt")]);
+        check(r#"a; f="C:\dir\x.txt""#, "a", &[("f", "C:dirx.txt")]);
+        check("a;\x0bb=1; c=2; \u{a0}d=3", "a", &[("c", "2")]);
     }
 
     #[test]
@@ -317,7 +347,27 @@ mod tests {
             "a",
             &[("b", "éèf")],
         );
-        check("a; b*=UTF-8''%22", "a", &[("b", "")]);
+        check("a; b*=UTF-8''%22", "a", &[("b", "\"")]);
+        check("a; b*=\"UTF-8''%22\"", "a", &[("b", "\"UTF-8''%22\"")]);
+        check(
+            "a; b*=utf-8''%c3%a9; c*=%c3%a9",
+            "a",
+            &[("b", "é"), ("c", "%c3%a9")],
+        );
+        check(
+            "a; b*0*=utf-8''1; c*0*=%c3%a9; b*1*=%c3%a9",
+            "a",
+            &[("b", "1é"), ("c", "%c3%a9")],
+        );
+        check("a; b*0*=utf-8''1; b=2; b*1*=%c3", "a", &[("b", "%c3")]);
+        check("a; b=1; c=2; b*0=3; b*1=4", "a", &[("c", "2"), ("b", "34")]);
+        check("a; b*0=3; c=2; b=1", "a", &[("c", "2"), ("b", "1")]);
+        check("a*0=x", "a*0=x", &[]);
+        check(
+            "a; *=x; *0=y; b**=z; c*01=w",
+            "a",
+            &[("b*", "z"), ("", "y"), ("c", "w")],
+        );
     }
 
     #[test]
@@ -327,6 +377,15 @@ mod tests {
         let (_, options) = parse_options(&header);
         assert_eq!(options.len(), 100_000);
         assert_eq!(options.get("k99999").unwrap(), "99999");
+    }
+
+    #[test]
+    fn changes_of_form_are_linear() {
+        let keys = (0..20_000).map(|n| format!(";k{n}={n}"));
+        let keys: String = keys.collect();
+        let changes = ";a=1;a*0=2;a*1=3".repeat(50_000);
+        let header = format!("a{keys}{changes}");
+        assert_eq!(parse_options(&header).1.len(), 20_001);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use crate::error::HttpError;
-use crate::headers::{dump_options, is_space, parse_list, parse_options, trim};
+use crate::headers::{BLANKS, dump_options, parse_list, parse_options, trim};
 
 /// How items are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,15 +43,15 @@ fn split_mime(value: &str) -> Vec<&str> {
             let mut out = Vec::new();
             let mut first = true;
             while let Some(piece) = pieces.next() {
-                // Only the white space around `;` belongs to the separator.
+                // Only the blanks around `;` belongs to the separator.
                 let piece = if first {
                     piece
                 } else {
-                    piece.trim_start_matches(is_space)
+                    piece.trim_start_matches(BLANKS)
                 };
                 first = false;
                 out.push(if pieces.peek().is_some() {
-                    piece.trim_end_matches(is_space)
+                    piece.trim_end_matches(BLANKS)
                 } else {
                     piece
                 });

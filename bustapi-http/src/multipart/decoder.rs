@@ -71,13 +71,16 @@ impl MultipartDecoder {
     ///
     /// # Errors
     ///
-    /// [`HttpError::InvalidBoundary`] if it is empty, longer than [`MAX_BOUNDARY`], or holds a
-    /// line break.
+    /// [`HttpError::InvalidBoundary`] if it is empty or holds a line break,
+    /// [`HttpError::BoundaryTooLong`] if it is longer than [`MAX_BOUNDARY`].
     pub fn new(boundary: &[u8], limits: MultipartLimits) -> Result<Self, HttpError> {
-        if boundary.is_empty()
-            || boundary.len() > MAX_BOUNDARY
-            || memchr::memchr2(b'\r', b'\n', boundary).is_some()
-        {
+        if boundary.len() > MAX_BOUNDARY {
+            return Err(HttpError::BoundaryTooLong {
+                length: boundary.len(),
+                limit: MAX_BOUNDARY,
+            });
+        }
+        if boundary.is_empty() || memchr::memchr2(b'\r', b'\n', boundary).is_some() {
             return Err(HttpError::InvalidBoundary {
                 boundary: String::from_utf8_lossy(boundary).into_owned(),
             });
@@ -379,10 +382,18 @@ mod tests {
 
     #[test]
     fn boundaries() {
-        for boundary in ["", "a\rb", "a\nb", &"x".repeat(MAX_BOUNDARY + 1)] {
-            let made = MultipartDecoder::new(boundary.as_bytes(), MultipartLimits::default());
-            assert!(matches!(made, Err(HttpError::InvalidBoundary { .. })));
+        let made = |boundary: &str| {
+            MultipartDecoder::new(boundary.as_bytes(), MultipartLimits::default()).map(|_| ())
+        };
+        for boundary in ["", "a\rb", "a\nb"] {
+            let refused = made(boundary);
+            assert!(matches!(refused, Err(HttpError::InvalidBoundary { .. })));
         }
+        assert!(made(&"x".repeat(MAX_BOUNDARY)).is_ok());
+        let length = MAX_BOUNDARY + 1;
+        let limit = MAX_BOUNDARY;
+        let refused = made(&"x".repeat(length));
+        assert_eq!(refused, Err(HttpError::BoundaryTooLong { length, limit }));
     }
 
     #[test]

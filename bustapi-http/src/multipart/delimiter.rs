@@ -215,10 +215,11 @@ pub(super) fn header_lines(block: &[u8]) -> Vec<Vec<u8>> {
     }
     let line = lines.last_mut().expect("there is always a line");
     line.extend_from_slice(rest);
+    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
     lines.retain_mut(|line| {
-        let end = line.iter().rposition(|&byte| !is_padding(byte));
+        let end = line.iter().rposition(is_text);
         line.truncate(end.map_or(0, |end| end + 1));
-        let start = line.iter().position(|&byte| !is_padding(byte));
+        let start = line.iter().position(is_text);
         line.drain(..start.unwrap_or(0));
         !line.is_empty()
     });
@@ -279,11 +280,11 @@ mod tests {
 
     #[test]
     fn folded_headers() {
-        let lines = header_lines(b"\n a: 1\r\n\t2\r\nb: 3\r c\n\n  \nd");
+        let lines = header_lines(b"\n a: 1\r\n\t2\r\nb: 3\r c\n\n  \nd\n\x0b");
         let lines: Vec<_> = lines
             .iter()
             .map(|line| line.escape_ascii().to_string())
             .collect();
-        assert_eq!(lines, ["a: 1 2", "b: 3 c", "d"]);
+        assert_eq!(lines, ["a: 1 2", "b: 3 c", "d", "\\x0b"]);
     }
 }

@@ -1,4 +1,4 @@
-"""Records what Werkzeug 3.1.8 answers, for `tests/werkzeug.rs` to compare with.
+"""Records what Werkzeug 3.1.9 answers, for `tests/werkzeug.rs` to compare with.
 
 Run it with an interpreter that has Werkzeug: `python record.py [seed] [cases]`. It writes
 `werkzeug.json` beside itself: for each function a list of `[input, answer]`. Inputs are made of
@@ -45,7 +45,7 @@ ANSWERS: dict[str, Callable[[Json], Json]] = {}
 QUERY = ["a", "b", "=", "&", "+", "%", "%41", "%c3%a9", "%ff", "%e2%82", "é", "%2", "%zz", ";", " "]
 QUERY += ["%26", "\U0001f600"]
 COOKIE = ["a", "b", "=", ";", " ", '"', "\\", "\\073", "\\303\\251", "\\\\", '\\"', "é", "; ", '="']
-COOKIE += ["\t", "x=y", '"; ', "\\4", "\\38", ",", "\x85", "\xa0"]
+COOKIE += ["\t", "x=y", '"; ', "\\4", "\\38", ",", "\x85", "\xa0", "\x0b", '="x;y"']
 HEADER = ["a", "b", ",", ";", '"', "\\", " ", "=", "\t", "é", "*", "*0", "*1", "*0*=", "*=", "'"]
 HEADER += ["UTF-8''", "%c3%a9", "%22", "iso-8859-1''", "koi8-r''", "ascii''", "name=", '="x y"']
 HEADER += ["B=", "a*=", "a*0*=", "a*1=", "; ", "\x1f"]

@@ -5,7 +5,7 @@
 
 use bustapi_http::HttpError;
 use bustapi_http::form::{FormDecoder, FormEvent, FormKind, FormLimits};
-use bustapi_http::headers::content_length;
+use bustapi_http::headers::parse_plain_int;
 use bustapi_http::multipart::PartHeaders;
 use bustapi_http::query::parse_query_bytes;
 use bytes::Bytes;
@@ -91,6 +91,7 @@ pub(crate) fn load(request: &Bound<'_, RequestBase>) -> PyResult<()> {
         attributes.set_item(intern!(py, "form"), parsed.form)?;
         attributes.set_item(intern!(py, "files"), files)?;
     } else {
+        check_boundary(request)?;
         request.get().note_files();
         werkzeug_method(py, intern!(py, "_load_form_data"))?.call1((request,))?;
     }
@@ -113,6 +114,35 @@ fn no_files<'py>(request: &Bound<'py, RequestBase>) -> PyResult<Bound<'py, PyAny
     multi_dict::empty(&request.getattr(name)?)
 }
 
+/// Which kind of form the headers announce.
+fn kind_of(request: &Bound<'_, RequestBase>) -> PyResult<Option<FormKind>> {
+    let py = request.py();
+    let content_type = request
+        .getattr(intern!(py, "headers"))?
+        .call_method1(intern!(py, "get"), (intern!(py, "Content-Type"),))?;
+    Ok(match content_type.cast::<PyString>() {
+        Ok(text) => FormKind::of(text.to_str()?),
+        Err(_) => None,
+    })
+}
+
+/// Refuses before Werkzeug's parser what is refused before the native one.
+///
+/// # Errors
+///
+/// `BadRequest` where a multipart form's boundary is too long, unless the application reads forms
+/// in its own way.
+fn check_boundary(request: &Bound<'_, RequestBase>) -> PyResult<()> {
+    let steps = steps_of(&request.get_type())?;
+    if !steps.has(Steps::FORM) || !steps.has(Steps::MEDIA_TYPE) {
+        return Ok(());
+    }
+    let refused = kind_of(request)?
+        .and_then(|kind| FormDecoder::new(&kind, FormLimits::default()).err())
+        .and_then(|fault| error::from_form(request.py(), &fault));
+    refused.map_or(Ok(()), Err)
+}
+
 /// Parses the body; `None` where Werkzeug has to do it.
 fn parse<'py>(
     request: &Bound<'py, RequestBase>,
@@ -131,45 +161,32 @@ fn parse<'py>(
         None if RequestBase::reads_directly(request, steps)? => Source::Arriving(raw),
         None => return Ok(None),
     };
-    let content_type = request
-        .getattr(intern!(py, "headers"))?
-        .call_method1(intern!(py, "get"), (intern!(py, "Content-Type"),))?;
-    let kind = match content_type.cast::<PyString>() {
-        Ok(text) => FormKind::of(text.to_str()?),
-        Err(_) => None,
-    };
     let class = request.getattr(intern!(py, "parameter_storage_class"))?;
-    let Some(kind) = kind else {
+    let Some(kind) = kind_of(request)? else {
         let form = multi_dict::empty(&class)?;
         return Ok(Some(Parsed { form, files: None }));
     };
     let is_multipart = matches!(kind, FormKind::Multipart { .. });
     let limit = |limit: Limit| limit.of(request, steps)?.extract::<Option<usize>>();
-    let (Ok(max_memory), Ok(max_parts), Ok(length)) = (
-        limit(Limit::FormMemory),
-        if is_multipart {
-            limit(Limit::FormParts)
-        } else {
-            Ok(None)
-        },
-        request
-            .getattr(intern!(py, "content_length"))?
-            .extract::<Option<u64>>(),
-    ) else {
-        return Ok(None);
-    };
-    let limits = FormLimits {
-        max_memory,
-        max_parts,
-    };
-    let decoder = FormDecoder::new(&kind, length, limits);
-    let parsed = match decoder {
-        Err(error) => Err(Fault::Form(error)),
-        Ok(_) if !is_multipart => parse_urlencoded(&class, &body.read_all(py)?),
-        Ok(decoder) => {
-            let sink = Sink::new(request, length);
-            sink.receive_all(decoder, &mut body)
-        }
+    let parsed = if is_multipart {
+        let (Ok(max_memory), Ok(max_parts), Ok(length)) = (
+            limit(Limit::FormMemory),
+            limit(Limit::FormParts),
+            request
+                .getattr(intern!(py, "content_length"))?
+                .extract::<Option<u64>>(),
+        ) else {
+            return Ok(None);
+        };
+        let limits = FormLimits {
+            max_memory,
+            max_parts,
+        };
+        FormDecoder::new(&kind, limits)
+            .map_err(Fault::Form)
+            .and_then(|decoder| Sink::new(request, length).receive_all(decoder, &mut body))
+    } else {
+        parse_urlencoded(&class, &body.read_all(py)?)
     };
     match parsed {
         Ok(parsed) => Ok(Some(parsed)),
@@ -345,8 +362,9 @@ impl<'a, 'py> Sink<'a, 'py> {
         keywords.set_item(intern!(py, "total_content_length"), self.length)?;
         keywords.set_item(intern!(py, "filename"), filename)?;
         keywords.set_item(intern!(py, "content_type"), headers.get("content-type"))?;
-        let length = content_length(headers.get("content-length"), None).unwrap_or(0);
-        keywords.set_item(intern!(py, "content_length"), length)?;
+        // Werkzeug hands on whatever integer the part has, were it negative.
+        let length = headers.get("content-length").and_then(parse_plain_int);
+        keywords.set_item(intern!(py, "content_length"), length.unwrap_or(0))?;
         self.request
             .call_method(intern!(py, "_get_file_stream"), (), Some(&keywords))
     }

@@ -118,7 +118,61 @@ fn builtin(known: &References, object: &Bound<'_, PyAny>) -> PyResult<Option<Arc
         .eq(converter.weight())?;
     let isolating = object.getattr(intern!(py, "part_isolating"))?.is_truthy()?;
     let same = same_regex && same_weight && isolating == converter.part_isolating();
-    Ok(same.then_some(converter))
+    Ok(same.then(|| match name {
+        "int" => Arc::new(ShortInteger(converter)) as Arc<dyn Converter>,
+        _ => converter,
+    }))
+}
+
+/// As long a text, in bytes, as Python makes an integer of whatever the program says: the lowest
+/// limit that `sys.set_int_max_str_digits` takes.
+const SHORT: usize = 640;
+
+/// The router's converter of integers, for texts that no limit of Python's is about. The others
+/// fail, and are Werkzeug's to convert or to reject.
+#[derive(Debug)]
+struct ShortInteger(Arc<dyn Converter>);
+
+impl ShortInteger {
+    fn check(text: &str) -> Result<(), ConversionError> {
+        if text.len() > SHORT {
+            return Err(ConversionError::failed("the digits may be too many"));
+        }
+        Ok(())
+    }
+
+    fn check_value(value: &Value) -> Result<(), ConversionError> {
+        value.as_str().map_or(Ok(()), Self::check)
+    }
+}
+
+impl Converter for ShortInteger {
+    fn regex(&self) -> &str {
+        self.0.regex()
+    }
+
+    fn weight(&self) -> i64 {
+        self.0.weight()
+    }
+
+    fn part_isolating(&self) -> bool {
+        self.0.part_isolating()
+    }
+
+    fn to_value(&self, text: &str) -> Result<Value, ConversionError> {
+        Self::check(text)?;
+        self.0.to_value(text)
+    }
+
+    fn to_url(&self, value: &Value) -> Result<String, ConversionError> {
+        Self::check_value(value)?;
+        self.0.to_url(value)
+    }
+
+    fn push_url(&self, value: &Value, out: &mut String) -> Result<(), ConversionError> {
+        Self::check_value(value)?;
+        self.0.push_url(value, out)
+    }
 }
 
 impl PythonConverter {

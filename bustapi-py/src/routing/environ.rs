@@ -107,7 +107,10 @@ fn is_plain_host(host: &str, scheme: &str) -> bool {
     matches!(scheme, "http" | "https")
         && !name.is_empty()
         && name.bytes().all(letter)
-        && port.is_none_or(|port| {
-            !port.is_empty() && port != own_port && port.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        && port.is_none_or(|port| port != own_port && is_port(port))
+}
+
+/// Whether a host with this port is one to Werkzeug: 1 to 65535, without leading zeros.
+fn is_port(port: &str) -> bool {
+    port.starts_with(|first: char| matches!(first, '1'..='9')) && port.parse::<u16>().is_ok()
 }

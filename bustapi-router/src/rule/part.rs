@@ -43,9 +43,6 @@ pub(crate) struct DynamicPart {
     pub(crate) suffixed: bool,
     pub(crate) weight: Weight,
     pattern: Pattern,
-    /// The order in which the groups' texts go to the rule's variables. Werkzeug sorts groups by
-    /// their names as text, so the eleventh comes before the third.
-    order: Box<[usize]>,
     /// The expression of the only converter, where the part is nothing else.
     lone: Option<String>,
 }
@@ -76,9 +73,7 @@ impl DynamicPart {
             arguments.push(start, end);
             return Some(slash);
         }
-        let groups = self.pattern.captures(text)?;
-        for group in &self.order {
-            let (start, end) = *groups.get(*group)?;
+        for (start, end) in self.pattern.captures(text)? {
             arguments.push(start, end);
         }
         Some(slash)
@@ -224,8 +219,6 @@ impl Builder {
                     source,
                 },
             })?;
-        let mut order: Vec<usize> = (0..groups).collect();
-        order.sort_by_key(|group| group_name(*group));
         let lone = match &self.pieces[..] {
             [Piece::Argument(converter)] => Some(converter.regex().to_owned()),
             _ => None,
@@ -241,7 +234,6 @@ impl Builder {
                 argument_weights: self.argument_weights,
             },
             pattern,
-            order: order.into(),
             lone,
         })))
     }

@@ -284,6 +284,8 @@ def limited_bodies(fw):
     post("/data", body=b"x" * 700),
     post("/parts", files=[(f"f{i}", None, None, b"x") for i in range(5)]),
     post("/form", form=[("a", "x" * 700)]),
+    post("/parts", files=[("a", None, None, b"x" * 700)]),
+    post("/parts", files=[("a", "a.txt", None, b"x" * 400)]),
 )
 def limited_forms(fw):
     app = fw.app()

@@ -15,6 +15,7 @@ from ..case import case, get, post
     get("/read", ("Cookie", "a=%20%C3%A9; b=x=y=z; c= spaced ;;; d=,")),
     get("/read", ("Cookie", "")),
     get("/read", ("Cookie", "é=ü; ok=1")),
+    get("/read", ("Cookie", 'k={"a":1,"b":2}; z=1; a"b=2; c="un; d=1; "e"=3; f="g"h; i=3')),
     get("/delete"),
     get("/read"),
     get("/many"),

@@ -284,3 +284,50 @@ def rules_added_late(fw):
         return "added"
 
     return app
+
+
+@case(
+    get("/int/" + "9" * 640),
+    get("/int/" + "9" * 4300),
+    get("/int/" + "9" * 4301),
+    get("/signed/-" + "9" * 5000),
+    get("/most/" + "9" * 4301),
+    get("/float/" + "9" * 400 + ".5"),
+    get("/float/1." + "9" * 5000),
+    get("/query?n=" + "9" * 4301),
+    get("/query?n=" + "9" * 4300),
+    get("/url?digits=4301"),
+    get("/url?digits=4300"),
+    get("/url?text=4301"),
+)
+def huge_numbers(fw):
+    app = fw.app()
+    app.add_url_rule("/int/<int:n>", "int", lambda n: str(len(str(n))))
+    app.add_url_rule("/signed/<int(signed=True):n>", "signed", lambda n: str(len(str(n))))
+    app.add_url_rule("/most/<int(max=5):n>", "most", lambda n: str(n))
+    app.add_url_rule("/float/<float:n>", "float", lambda n: str(n))
+
+    @app.route("/query", methods=["GET", "POST"])
+    def query():
+        return str(len(str(fw.request.args.get("n", type=int, default=0))))
+
+    @app.get("/url")
+    def url():
+        digits = fw.request.args.get("digits", type=int)
+        text = fw.request.args.get("text", type=int)
+        return fw.url_for("int", n="9" * text if text else 10 ** (digits - 1))
+
+    @app.errorhandler(404)
+    def missing(error):
+        return "no such number", 404
+
+    @app.errorhandler(500)
+    def failed(error):
+        return f"failed: {type(error.original_exception).__name__}", 500
+
+    @app.after_request
+    def mark(response):
+        response.headers["X-After"] = "1"
+        return response
+
+    return app
