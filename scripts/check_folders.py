@@ -255,7 +255,7 @@ def check_crate(source: Path, table: dict[str, int]) -> Iterator[str]:
 
 def main() -> int:
     """Checks every crate; see the module's description."""
-    problems = []
+    problems: list[str] = []
     for crate, table in TABLES.items():
         problems += check_crate(ROOT / crate / "src", read_table(table))
     for problem in problems:

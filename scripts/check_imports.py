@@ -45,8 +45,9 @@ TABLE = """
     cli.context
     cli.discovery | serving.run
     serving.__init__
-    serving.server
-    serving.settings | serving.werkzeug_parts
+    serving.native
+    serving.reloading | serving.supervisor
+    serving.server | serving.settings | serving.werkzeug_parts | serving.worker
     asgi
     ctx | templating | sessions | views | logging | resources
     wrappers
@@ -66,6 +67,7 @@ TABLE = """
 
 NATIVE = {"request", "response", "routing", "sessions", "json.operations", "json.provider"}
 NATIVE |= {"plan", "resources", "serving.server", "serving.settings"}
+NATIVE |= {"serving.native", "serving.reloading", "serving.supervisor"}
 # Contexts and their proxies are pushed and read for every request.
 NATIVE |= {"ctx", "globals"}
 

@@ -132,7 +132,13 @@ class LiveServer:
         if isinstance(self.address, str):
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(DEADLINE)
-            connection.connect(self.address)
+
+            try:
+                connection.connect(self.address)
+            except OSError:
+                connection.close()
+                raise
+
             return connection
 
         return socket.create_connection(self.address, DEADLINE)

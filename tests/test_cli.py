@@ -34,6 +34,7 @@ from bustapi.cli import (
 )
 from bustapi.cli.discovery import application_traceback
 from bustapi.serving import run
+from bustapi.serving.native import Unloaded
 
 
 @pytest.fixture
@@ -433,7 +434,12 @@ def test_env_file_option_names_the_app(dotenv, importable, runner, monkeypatch):
 def served(monkeypatch):
     """What the command gives the native server, which returns at once."""
     calls = []
-    monkeypatch.setattr(run, "serve", lambda app, **options: calls.append((app, options)))
+
+    def serve(app, **options):
+        # As a worker does.
+        calls.append((app.load_here() if isinstance(app, Unloaded) else app, options))
+
+    monkeypatch.setattr(run, "serve", serve)
     return calls
 
 

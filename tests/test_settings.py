@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from bustapi import _native
 from bustapi.cli import FlaskGroup
-from bustapi.serving import run, serve, server
+from bustapi.serving import native, run, serve
 from bustapi.serving.settings import SERVER_DEFAULTS, SETTINGS, Kind, read_variables
 from live import DEADLINE, read_answer
 
@@ -23,6 +23,7 @@ TEXTS = {
     Kind.SIZE: ("12k", 12 << 10),
     Kind.TIME: ("2.5", 2.5),
     Kind.FLAG: ("on", True),
+    Kind.MODE: ("660", 0o660),
 }
 
 
@@ -51,7 +52,7 @@ def test_the_table_has_all_of_the_servers_settings():
 def test_the_table_tells_the_kind_of_each_default(setting):
     value = SERVER_DEFAULTS.get(setting.name, setting.default)
     kinds = {bool: {Kind.FLAG}, float: {Kind.TIME}, int: {Kind.COUNT, Kind.SIZE}}
-    kinds |= {str: {Kind.TEXT}, type(None): {Kind.SIZE, Kind.PATH}}
+    kinds |= {str: {Kind.TEXT}, type(None): {Kind.SIZE, Kind.PATH, Kind.MODE}}
     assert setting.kind in kinds[type(value)]
     assert not (setting.is_native and setting.default is not None), "the server has the default"
 
@@ -90,7 +91,7 @@ def test_a_process_is_given_what_serve_is(app, monkeypatch, name):
         configs.append(config)
         raise OSError("there is no such address")
 
-    monkeypatch.setattr(server, "_bind", bind)
+    monkeypatch.setattr(native, "bind", bind)
 
     with pytest.raises(OSError, match="no such address"):
         serve(app, host="", port=0, **{name: value})

@@ -39,7 +39,7 @@ import sys
 
 from bustapi import Flask
 from bustapi._native import Listener, ServerConfig
-from bustapi.serving.server import _Supervisor
+from bustapi.serving.native import _serve_by_workers
 
 port, workers, way = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 app = Flask(__name__)
@@ -68,12 +68,11 @@ def counts():
     return list(memory[1:])
 
 
-shared = way == "a socket each"
 config = ServerConfig()
-first = Listener("127.0.0.1", port, config, shared=shared)
-more = [Listener("127.0.0.1", port, config, shared=True) if shared else first.duplicate()
+first = Listener("127.0.0.1", port, config)
+more = [first.another() if way == "a socket each" else first.duplicate()
         for _ in range(workers - 1)]
-_Supervisor(app, [first, *more], config).run()
+_serve_by_workers(app, [first, *more], config)
 """
 
 

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map_or(Ok(8000), |text| text.parse())?;
     let config = Config::default();
     let address = Address::Tcp("127.0.0.1".to_owned(), port);
-    let listener = Listener::bind(&address, config.backlog, false)?;
+    let listener = Listener::bind(&address, config.backlog)?;
     if let Peer::Tcp(address) = listener.local()? {
         println!("http://{address}");
     }

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .add(Rule::new("/add/<int:a>/<int:b>").methods(["GET"]), add)?;
     let config = Config::default();
     let address = Address::Tcp("127.0.0.1".to_owned(), port);
-    let listener = Listener::bind(&address, config.backlog, false)?;
+    let listener = Listener::bind(&address, config.backlog)?;
     Server::new(config, Dispatcher::to(routes)).run(listener, shutdown::stop_signal)?;
     Ok(())
 }

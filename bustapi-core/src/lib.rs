@@ -43,7 +43,9 @@ pub use exchange::own_answers::internal_error;
 pub use exchange::request_body::RequestBody;
 pub use exchange::responder::{Answer, Responder, responder};
 pub use log::{log, set_logger};
-pub use serve::listener::{Address, Listener};
+#[cfg(unix)]
+pub use serve::lifeline;
+pub use serve::listener::{Address, Listener, UNIX_MODE};
 pub use serve::server::Server;
 pub use serve::shutdown;
 pub use static_files::{Coding, FileError, StaticFiles, accepted_codings, is_coded};

@@ -15,7 +15,7 @@ use crate::support::{DEADLINE, get, serve_on, streamed};
 fn each_request_is_recorded_once_with_what_was_sent() {
     let (seen, records) = mpsc::channel::<AccessRecord>();
     let address = Address::Tcp("127.0.0.1".to_owned(), 0);
-    let listener = Listener::bind(&address, 16, false).unwrap();
+    let listener = Listener::bind(&address, 16).unwrap();
     let answer = |routed: Routed, responder: Responder| match routed.request.raw_path() {
         "/stream" => {
             let (response, pieces) = streamed();

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 
@@ -32,7 +34,7 @@ fn ask_unix(path: &std::path::Path) -> String {
 #[test]
 fn a_unix_socket_is_served_and_its_file_removed() {
     let path = unix_path("served");
-    let listener = Listener::bind(&Address::Unix(path.clone()), 16, false).unwrap();
+    let listener = Listener::bind(&Address::Unix(path.clone()), 16).unwrap();
     let local = Peer::Unix(Some(path.display().to_string()));
     assert_eq!(listener.local().unwrap(), local);
     assert_eq!(listener.try_clone().unwrap().local().unwrap(), local);
@@ -58,8 +60,8 @@ fn an_abandoned_unix_socket_is_replaced_and_a_live_one_is_not() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
     let address = Address::Unix(path.clone());
-    let listener = Listener::bind(&address, 16, false).unwrap();
-    let refused = Listener::bind(&address, 16, false).unwrap_err();
+    let listener = Listener::bind(&address, 16).unwrap();
+    let refused = Listener::bind(&address, 16).unwrap_err();
     assert!(
         refused.to_string().contains(&path.display().to_string()),
         "{refused}"
@@ -72,7 +74,7 @@ fn an_abandoned_unix_socket_is_replaced_and_a_live_one_is_not() {
     drop(server);
 
     std::fs::write(&path, "not a socket").unwrap();
-    assert!(Listener::bind(&address, 16, false).is_err());
+    assert!(Listener::bind(&address, 16).is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "not a socket");
     std::fs::remove_file(&path).unwrap();
 }
@@ -81,7 +83,7 @@ fn an_abandoned_unix_socket_is_replaced_and_a_live_one_is_not() {
 fn an_address_in_use_is_named() {
     let server = serve(Config::default(), hello);
     let taken = Address::Tcp("127.0.0.1".to_owned(), server.address.port());
-    let error = Listener::bind(&taken, 16, false).unwrap_err();
+    let error = Listener::bind(&taken, 16).unwrap_err();
     assert!(matches!(error, ServerError::Bind { .. }));
     assert!(
         error
@@ -90,24 +92,59 @@ fn an_address_in_use_is_named() {
         "{error}"
     );
     let nowhere = Address::Tcp("host.invalid".to_owned(), 80);
-    assert!(Listener::bind(&nowhere, 16, false).is_err());
+    assert!(Listener::bind(&nowhere, 16).is_err());
 }
 
 #[test]
-fn a_shared_address_may_be_bound_twice() {
-    let first = Listener::bind(&Address::Tcp("127.0.0.1".to_owned(), 0), 16, true).unwrap();
+fn an_address_is_shared_with_those_that_its_listener_makes_only() {
+    let first = Listener::bind(&Address::Tcp("127.0.0.1".to_owned(), 0), 16).unwrap();
     let Peer::Tcp(address) = first.local().unwrap() else {
         panic!("not an address of TCP")
     };
-    let again = Address::Tcp("127.0.0.1".to_owned(), address.port());
-    let second = Listener::bind(&again, 16, true).unwrap();
-    assert_eq!(second.local().unwrap(), Peer::Tcp(address));
-    assert!(Listener::bind(&again, 16, false).is_err());
+    let stranger = || Listener::bind(&Address::Tcp("127.0.0.1".to_owned(), address.port()), 16);
+    assert!(stranger().is_err());
+    let further = [first.another(16).unwrap(), first.another(16).unwrap()];
+    for listener in &further {
+        assert_eq!(listener.local().unwrap(), Peer::Tcp(address));
+    }
+    assert!(stranger().is_err());
+    drop(first);
+    assert!(stranger().is_err());
+    drop(further);
+    assert!(stranger().is_ok());
+}
+
+#[test]
+fn a_unix_socket_has_the_permissions_that_were_asked_for() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let path = unix_path("mode");
+    let open = Listener::bind(&Address::Unix(path.clone()), 16).unwrap();
+    assert_eq!(mode(&path), 0o777);
+    drop(open);
+    let guarded = Listener::bind_unix(&path, 16, 0o660).unwrap();
+    assert_eq!(mode(&path), 0o660);
+    drop(guarded);
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_file_of_a_unix_socket_stays_with_its_owner() {
+    let path = unix_path("owner");
+    let mut first = Listener::bind(&Address::Unix(path.clone()), 16).unwrap();
+    drop(first.another(16).unwrap());
+    drop(Listener::adopt(first.as_fd().try_clone_to_owned().unwrap()));
+    assert!(path.exists());
+    first.leave_file();
+    drop(first);
+    assert!(path.exists());
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]
 fn ipv6_is_served_where_there_is_any() {
-    let Ok(listener) = Listener::bind(&Address::Tcp("::1".to_owned(), 0), 16, false) else {
+    let Ok(listener) = Listener::bind(&Address::Tcp("::1".to_owned(), 0), 16) else {
         // Containers often have none.
         return;
     };
@@ -155,7 +192,7 @@ fn was_the_server() -> bool {
     if std::env::var_os(SERVE).is_none() {
         return false;
     }
-    let listener = Listener::bind(&Address::Tcp("127.0.0.1".to_owned(), 0), 64, false).unwrap();
+    let listener = Listener::bind(&Address::Tcp("127.0.0.1".to_owned(), 0), 64).unwrap();
     println!("{:?}", listener.local().unwrap());
     Server::new(Config::default(), Dispatcher::to(hello))
         .run(listener, shutdown::stop_signal)

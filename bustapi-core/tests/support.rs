@@ -27,7 +27,7 @@ pub(crate) struct Running {
 /// Serves `handler` on a free port of the loopback device.
 pub(crate) fn serve(config: Config, handler: impl Handler) -> Running {
     let address = Address::Tcp("127.0.0.1".to_owned(), 0);
-    let listener = Listener::bind(&address, 128, false).unwrap();
+    let listener = Listener::bind(&address, 128).unwrap();
     serve_on(listener, Server::new(config, Dispatcher::to(handler)))
 }
 

@@ -57,7 +57,7 @@ mod _native {
     #[pymodule_export]
     use crate::serve::config::ServerConfig;
     #[pymodule_export]
-    use crate::serve::server::{Listener, serve};
+    use crate::serve::server::{Listener, end_with_parent, serve};
     #[pymodule_export]
     use crate::serve::static_files::{accepted_codings, is_coded};
     #[pymodule_export]

@@ -87,13 +87,38 @@ class Listener:
         config: ServerConfig,
         *,
         path: str | None = None,
-        shared: bool = False,
+        mode: int | None = None,
     ) -> Self: ...
+    @staticmethod
+    def adopt(descriptor: int, config: ServerConfig) -> Listener:
+        """A handle on the listening socket behind a file descriptor, which stays the caller's."""
+
+    def another(self) -> Listener:
+        """A listener on the same address for another process.
+
+        It is a socket of its own where the system spreads connections over several.
+        """
+
     def duplicate(self) -> Listener:
-        """A second handle on the same socket, for another process."""
+        """A second handle on the same socket."""
 
     def address(self) -> tuple[str, int | None]:
         """Host and port bound to, or the Unix socket's path and ``None``."""
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+
+    def leave_file(self) -> None:
+        """Leave the file of a Unix socket to another process, which removes it at the end."""
+
+    def close(self) -> None:
+        """Close this handle, and remove the file of a Unix socket if it is this one's."""
+
+def end_with_parent() -> None:
+    """End this process, as by SIGTERM, when the one that started it has ended.
+
+    :raises OSError: the system refuses.
+    """
 
 def serve(
     app: Flask,
@@ -101,10 +126,14 @@ def serve(
     config: ServerConfig,
     *,
     signals: bool = True,
+    lifeline: int | None = None,
+    multiprocess: bool = False,
 ) -> bool:
     """Serve `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
 
     :param signals: whether the server reacts to them; if not, it serves until the process ends.
+    :param lifeline: file descriptor of a worker's socket to the process that started it.
+    :param multiprocess: whether there are other workers.
     :return: whether all threads have ended; one may still be in a view.
     :raises OSError: the listener cannot be used.
     """

@@ -33,30 +33,85 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// Who may connect to a unix socket, unless the server says otherwise: everybody who reaches its
+/// folder, such as a proxy that runs as another user.
+pub const UNIX_MODE: u32 = 0o777;
+
 /// A bound socket, not yet part of a runtime, so that it can be made before processes fork.
 #[derive(Debug)]
 pub struct Listener {
     raw: RawSocket,
-    /// The file to remove at the end; only the first handle removes it.
-    unix_path: Option<PathBuf>,
+    /// Removed with the first handle, if this is it.
+    file: SocketFile,
 }
 
 impl Listener {
-    /// Binds and listens. With `shared`, further processes may bind the same TCP address
-    /// and the system spreads connections over them (`SO_REUSEPORT`).
+    /// Binds and listens; on a unix socket with [`UNIX_MODE`]. Whoever listens on the address
+    /// already has it for himself, and so has this listener from now on.
     ///
     /// # Errors
     ///
     /// [`ServerError::Bind`] where the address is in use, not permitted or not known.
-    pub fn bind(address: &Address, backlog: i32, shared: bool) -> Result<Self, ServerError> {
-        let bound = match address {
-            Address::Tcp(host, port) => bind_tcp(host, *port, backlog, shared),
-            Address::Unix(path) => bind_unix(path, backlog),
-        };
-        bound.map_err(|source| ServerError::Bind {
-            address: address.to_string(),
+    pub fn bind(address: &Address, backlog: i32) -> Result<Self, ServerError> {
+        match address {
+            Address::Tcp(host, port) => {
+                bind_tcp(host, *port, backlog).map_err(|source| ServerError::Bind {
+                    address: address.to_string(),
+                    source,
+                })
+            }
+            Address::Unix(path) => Self::bind_unix(path, backlog, UNIX_MODE),
+        }
+    }
+
+    /// As [`bind`](Self::bind), on a unix socket whose file has these permissions (`0o660`), whatever
+    /// the process's umask is.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Bind`] where the path is in use or not permitted.
+    pub fn bind_unix(path: &Path, backlog: i32, mode: u32) -> Result<Self, ServerError> {
+        bind_unix(path, backlog, mode).map_err(|source| ServerError::Bind {
+            address: Address::Unix(path.to_owned()).to_string(),
             source,
         })
+    }
+
+    /// A listener on the same address for another process or thread. On TCP it is a socket of its
+    /// own where the system spreads connections over several (`SO_REUSEPORT`): those who wait on one
+    /// socket race for each connection, and the same ones win. Elsewhere it is a second handle.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it has no file descriptors left.
+    pub fn another(&self, backlog: i32) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        if let Some(address) = self.raw.local_addr()?.as_socket() {
+            // The first one was bound and listened without it, and so found out that nobody else
+            // has the address: a second server must not take part in silence.
+            self.raw.set_reuse_port(true)?;
+            return Ok(Self {
+                raw: listen(address, backlog, true)?,
+                file: SocketFile(None),
+            });
+        }
+        let _ = backlog;
+        self.try_clone()
+    }
+
+    /// A handle on a socket that listens already, made by another program or process.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn adopt(socket: std::os::fd::OwnedFd) -> Self {
+        Self {
+            raw: RawSocket::from(socket),
+            file: SocketFile(None),
+        }
+    }
+
+    /// Leaves the file of a unix socket to another process, which removes it at the end.
+    pub fn leave_file(&mut self) {
+        self.file.0 = None;
     }
 
     /// The address bound to, with the port the system chose.
@@ -83,7 +138,7 @@ impl Listener {
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
             raw: self.raw.try_clone()?,
-            unix_path: None,
+            file: SocketFile(None),
         })
     }
 
@@ -94,7 +149,7 @@ impl Listener {
             let listener: std::os::unix::net::UnixListener = self.raw.into();
             return Ok(Acceptor::Unix {
                 listener: UnixListener::from_std(listener)?,
-                _file: SocketFile(self.unix_path),
+                _file: self.file,
             });
         }
         let listener: std::net::TcpListener = self.raw.into();
@@ -102,14 +157,21 @@ impl Listener {
     }
 }
 
-fn bind_tcp(host: &str, port: u16, backlog: i32, shared: bool) -> io::Result<Listener> {
+#[cfg(unix)]
+impl std::os::fd::AsFd for Listener {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.raw.as_fd()
+    }
+}
+
+fn bind_tcp(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
-        match bind_address(address, backlog, shared) {
+        match listen(address, backlog, false) {
             Ok(raw) => {
                 return Ok(Listener {
                     raw,
-                    unix_path: None,
+                    file: SocketFile(None),
                 });
             }
             Err(error) => failure = error,
@@ -118,7 +180,7 @@ fn bind_tcp(host: &str, port: u16, backlog: i32, shared: bool) -> io::Result<Lis
     Err(failure)
 }
 
-fn bind_address(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<RawSocket> {
+fn listen(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<RawSocket> {
     let raw = RawSocket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -139,7 +201,9 @@ fn bind_address(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<R
 }
 
 #[cfg(unix)]
-fn bind_unix(path: &Path, backlog: i32) -> io::Result<Listener> {
+fn bind_unix(path: &Path, backlog: i32, mode: u32) -> io::Result<Listener> {
+    use std::os::unix::fs::PermissionsExt;
+
     let raw = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = socket2::SockAddr::unix(path)?;
     if let Err(error) = raw.bind(&address) {
@@ -149,11 +213,11 @@ fn bind_unix(path: &Path, backlog: i32) -> io::Result<Listener> {
         std::fs::remove_file(path)?;
         raw.bind(&address)?;
     }
+    let file = SocketFile(Some(path.to_owned()));
+    // Nobody can connect before it listens, so that nobody does with what the umask has left.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     raw.listen(backlog)?;
-    Ok(Listener {
-        raw,
-        unix_path: Some(path.to_owned()),
-    })
+    Ok(Listener { raw, file })
 }
 
 /// Whether `path` is a socket that nobody listens on: the file of a server that was killed.
@@ -169,7 +233,7 @@ fn is_abandoned(path: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn bind_unix(_: &Path, _: i32) -> io::Result<Listener> {
+fn bind_unix(_: &Path, _: i32, _: u32) -> io::Result<Listener> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
         "unix sockets need a unix system",

@@ -10,7 +10,7 @@ use crate::log::log;
 /// # use bustapi_core::{Address, Config, Dispatcher, Listener, Server, shutdown, Routed, Responder};
 /// # fn main() -> Result<(), bustapi_core::ServerError> {
 /// # let hello = |_: Routed, responder: Responder| responder.complete(bustapi_http::Response::default());
-/// let listener = Listener::bind(&Address::Tcp("127.0.0.1".into(), 8000), 1024, false)?;
+/// let listener = Listener::bind(&Address::Tcp("127.0.0.1".into(), 8000), 1024)?;
 /// Server::new(Config::default(), Dispatcher::to(hello)).run(listener, shutdown::stop_signal)
 /// # }
 /// ```

@@ -25,11 +25,25 @@ pub(crate) fn keep_thread_state(body: &mut dyn FnMut()) {
     // `body` cannot unwind past here: the executor catches panics around each job.
     unsafe {
         let state = ffi::PyGILState_Ensure();
+        Python::attach(|py| {
+            if let Err(error) = be_no_daemon(py) {
+                error.write_unraisable(py, None);
+            }
+        });
         let saved = ffi::PyEval_SaveThread();
         body();
         ffi::PyEval_RestoreThread(saved);
         ffi::PyGILState_Release(state);
     }
+}
+
+/// Says that this thread is no daemon; `threading` takes those that it has not started for daemons,
+/// and a thread's own threads are what it is itself. Python waits at the end of the process for
+/// those that are none, as it does for those that the main thread starts.
+fn be_no_daemon(py: Python<'_>) -> PyResult<()> {
+    py.import("threading")?
+        .call_method0("current_thread")?
+        .setattr("_daemonic", false)
 }
 
 /// Attaches this thread to call the application, under the functions that `threading.settrace` and

@@ -1,5 +1,6 @@
 //! The WSGI environment (PEP 3333) of a request.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bustapi_http::query::percent_decode_bytes;
@@ -39,6 +40,15 @@ const EVERY_REQUEST: [&str; 10] = [
 /// The template used last; a server has few addresses, and mostly one.
 static TEMPLATE: Mutex<Option<Template>> = Mutex::new(None);
 
+/// Whether other processes serve the same application.
+static IS_ONE_OF_SEVERAL: AtomicBool = AtomicBool::new(false);
+
+/// Says whether other processes serve the same application.
+pub(crate) fn set_multiprocess(is_one_of_several: bool) {
+    IS_ONE_OF_SEVERAL.store(is_one_of_several, Ordering::Relaxed);
+    *TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
 /// What does not depend on the request; copying it is cheaper than adding each item.
 fn constants<'py>(py: Python<'py>, head: &Parts, conn: &ConnInfo) -> PyResult<Bound<'py, PyDict>> {
     let lock = || TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +66,10 @@ fn constants<'py>(py: Python<'py>, head: &Parts, conn: &ConnInfo) -> PyResult<Bo
     dict.set_item("wsgi.url_scheme", conn.scheme.as_str())?;
     dict.set_item("wsgi.input_terminated", true)?;
     dict.set_item("wsgi.multithread", true)?;
-    dict.set_item("wsgi.multiprocess", true)?;
+    dict.set_item(
+        "wsgi.multiprocess",
+        IS_ONE_OF_SEVERAL.load(Ordering::Relaxed),
+    )?;
     dict.set_item("wsgi.run_once", false)?;
     let (name, port) = wsgi::server_address(head, conn);
     dict.set_item("SERVER_NAME", name)?;

@@ -1,10 +1,12 @@
 //! The native server, started from Python.
 
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bustapi_core::executor::Executor;
+use bustapi_core::lifeline::{self, Lifeline};
 use bustapi_core::{Address, Dispatcher, Gathering, Server};
 use bustapi_http::Peer;
 use pyo3::exceptions::PyRuntimeError;
@@ -12,6 +14,7 @@ use pyo3::prelude::*;
 
 use crate::error;
 use crate::lifecycle::outcome::Package;
+use crate::request::environ::set_multiprocess;
 use crate::response::streams::StreamWork;
 use crate::routing::RuleMap;
 use crate::serve::application::View;
@@ -24,55 +27,132 @@ use crate::serve::handler::PythonHandler;
 #[pyclass(frozen, module = "bustapi._native")]
 pub(crate) struct Listener {
     listener: Mutex<Option<bustapi_core::Listener>>,
+    backlog: i32,
 }
 
 #[pymethods]
 impl Listener {
-    /// Binds and listens on `host` and `port`, or on the unix socket at `path`.
+    /// Binds and listens on `host` and `port`, or on the unix socket at `path`, whose file has the
+    /// permissions `mode`.
     ///
     /// :raises OSError: if the address is in use, not permitted or not known.
     #[new]
-    #[pyo3(signature = (host, port, config, *, path=None, shared=false))]
+    #[pyo3(signature = (host, port, config, *, path=None, mode=None))]
     fn new(
         host: String,
         port: u16,
         config: &Bound<'_, ServerConfig>,
         path: Option<PathBuf>,
-        shared: bool,
+        mode: Option<u32>,
     ) -> PyResult<Self> {
-        let address = path.map_or(Address::Tcp(host, port), Address::Unix);
-        let listener = bustapi_core::Listener::bind(&address, config.get().0.backlog, shared)
-            .map_err(|error| error::from_server(&error))?;
-        Ok(Self {
-            listener: Mutex::new(Some(listener)),
-        })
+        let backlog = config.get().0.backlog;
+        let bound = match path {
+            Some(path) => {
+                let mode = mode.unwrap_or(bustapi_core::UNIX_MODE);
+                bustapi_core::Listener::bind_unix(&path, backlog, mode)
+            }
+            None => bustapi_core::Listener::bind(&Address::Tcp(host, port), backlog),
+        };
+        let listener = bound.map_err(|error| error::from_server(&error))?;
+        Ok(Self::of(listener, backlog))
     }
 
-    /// A second handle on the same socket, for another process.
+    /// A handle on the listening socket behind a file descriptor, which stays the caller's.
+    ///
+    /// :raises OSError: if it is no descriptor, or there are none left.
+    #[staticmethod]
+    fn adopt(descriptor: RawFd, config: &Bound<'_, ServerConfig>) -> PyResult<Self> {
+        let socket = bustapi_core::Listener::adopt(duplicate(descriptor)?);
+        Ok(Self::of(socket, config.get().0.backlog))
+    }
+
+    /// A listener on the same address for another process: a socket of its own where the
+    /// system spreads connections over several, and a second handle elsewhere.
+    ///
+    /// :raises OSError: if there are no file descriptors left.
+    fn another(&self) -> PyResult<Self> {
+        let listener = self.with(|listener| listener.another(self.backlog))?;
+        Ok(Self::of(listener, self.backlog))
+    }
+
+    /// A second handle on the same socket.
     ///
     /// :raises OSError: if there are no file descriptors left.
     fn duplicate(&self) -> PyResult<Self> {
-        let slot = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        let listener = slot
-            .as_ref()
-            .ok_or_else(|| PyRuntimeError::new_err("the listener is being served"))?
-            .try_clone()?;
-        Ok(Self {
-            listener: Mutex::new(Some(listener)),
-        })
+        let listener = self.with(bustapi_core::Listener::try_clone)?;
+        Ok(Self::of(listener, self.backlog))
     }
 
     /// Host and port bound to, or the unix socket's path and `None`.
     fn address(&self) -> PyResult<(String, Option<u16>)> {
-        let slot = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        let listener = slot
-            .as_ref()
-            .ok_or_else(|| PyRuntimeError::new_err("the listener is being served"))?;
-        Ok(match listener.local()? {
+        Ok(match self.with(bustapi_core::Listener::local)? {
             Peer::Tcp(address) => (address.ip().to_string(), Some(address.port())),
             Peer::Unix(path) => (path.unwrap_or_default(), None),
         })
     }
+
+    /// The file descriptor.
+    fn fileno(&self) -> PyResult<RawFd> {
+        self.with(|listener| Ok(listener.as_fd().as_raw_fd()))
+    }
+
+    /// Leaves the file of a unix socket to another process, which removes it at the end.
+    fn leave_file(&self) {
+        if let Some(listener) = self.slot().as_mut() {
+            listener.leave_file();
+        }
+    }
+
+    /// Closes this handle, and removes the file of a unix socket if it is this one's.
+    fn close(&self) {
+        drop(self.slot().take());
+    }
+}
+
+impl Listener {
+    fn of(listener: bustapi_core::Listener, backlog: i32) -> Self {
+        Self {
+            listener: Mutex::new(Some(listener)),
+            backlog,
+        }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<bustapi_core::Listener>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(
+        &self,
+        ask: impl FnOnce(&bustapi_core::Listener) -> std::io::Result<T>,
+    ) -> PyResult<T> {
+        match self.slot().as_ref() {
+            Some(listener) => Ok(ask(listener)?),
+            None => Err(PyRuntimeError::new_err(
+                "the listener is closed, or being served",
+            )),
+        }
+    }
+}
+
+/// A descriptor of our own for what is behind one of the caller's.
+#[expect(unsafe_code, reason = "Python gives file descriptors as numbers")]
+fn duplicate(descriptor: RawFd) -> std::io::Result<OwnedFd> {
+    if descriptor < 0 {
+        return Err(std::io::Error::from(std::io::ErrorKind::InvalidInput));
+    }
+    // SAFETY: it is not negative, borrowed for this call alone, and closed by nobody meanwhile but
+    // a program that closes what is not its own; a number that is no descriptor is an error.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    borrowed.try_clone_to_owned()
+}
+
+/// Ends this process, as by SIGTERM, when the one that started it has ended, where the system
+/// can do that.
+///
+/// :raises OSError: if it refuses.
+#[pyfunction]
+pub(crate) fn end_with_parent() -> PyResult<()> {
+    Ok(lifeline::end_with_parent()?)
 }
 
 /// How long idle threads may take to end, and busy ones to finish, after the drain time.
@@ -81,23 +161,28 @@ const JOIN_TIME: Duration = Duration::from_secs(1);
 /// Serves `app` on `listener` until SIGINT or SIGTERM, on the calling thread; without
 /// `signals`, until the process ends.
 ///
+/// `lifeline` is a worker's socket to the process that started it (see `bustapi_core::lifeline`),
+/// and `multiprocess` says whether there are other workers.
+///
 /// :return: whether all threads have ended. One that is still in a view must not meet the end
 ///     of the interpreter.
 /// :raises OSError: if the listener cannot be used.
 #[pyfunction]
-#[pyo3(signature = (app, listener, config, *, signals=true))]
+#[pyo3(signature = (app, listener, config, *, signals=true, lifeline=None, multiprocess=false))]
 pub(crate) fn serve(
     py: Python<'_>,
     app: Py<PyAny>,
     listener: &Bound<'_, Listener>,
     config: &Bound<'_, ServerConfig>,
     signals: bool,
+    lifeline: Option<RawFd>,
+    multiprocess: bool,
 ) -> PyResult<bool> {
+    let lifeline = lifeline.map(duplicate).transpose()?.map(Lifeline::new);
+    set_multiprocess(multiprocess);
     let listener = listener
         .get()
-        .listener
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+        .slot()
         .take()
         .ok_or_else(|| PyRuntimeError::new_err("the listener is being served already"))?;
     let config = config.get().0.clone();
@@ -143,7 +228,7 @@ pub(crate) fn serve(
         let served = Server::new(config, Dispatcher::to(handler)).run(listener, move || {
             tokio::spawn(driving.drive());
             tokio::spawn(answers.deliver());
-            stop_requested(signals)
+            stop_requested(signals, lifeline)
         });
         executor.close();
         streams.close();
@@ -153,8 +238,27 @@ pub(crate) fn serve(
     .map_err(|error| error::from_server(&error))
 }
 
+/// Completes when the process is to stop: on SIGINT or SIGTERM, unless signals are somebody else's
+/// matter, or when its parent says so.
+async fn stop_requested(signals: bool, lifeline: Option<Lifeline>) {
+    let signalled = signalled(signals);
+    let Some(lifeline) = lifeline else {
+        return signalled.await;
+    };
+    if let Err(error) = lifeline.hold() {
+        // Without it, nobody would tell this worker to stop.
+        bustapi_core::log(&format!("cannot hear the parent process: {error}"));
+        return;
+    }
+    tokio::select! {
+        () = signalled => {}
+        () = lifeline.stopped() => {}
+    }
+    lifeline.leave();
+}
+
 /// Completes on SIGINT or SIGTERM; never if signals are somebody else's matter.
-async fn stop_requested(signals: bool) {
+async fn signalled(signals: bool) {
     use tokio::signal::unix::{SignalKind, signal};
 
     if signals

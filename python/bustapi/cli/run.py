@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from werkzeug.serving import is_running_from_reloader
 
 from ..helpers import get_debug_flag
+from ..serving.native import Unloaded
 from ..serving.run import choose_reloader, serve_app
 from . import discovery
 from .context import ScriptInfo, pass_script_info
@@ -123,18 +124,18 @@ def run_command(
     given = {name: value for name, value in settings.items() if value is not None}
     _settle_address(click.get_current_context(), given)
 
-    try:
-        app = info.load_app()
-    except Exception as e:
-        if not is_running_from_reloader():
-            raise
+    def show_banner() -> None:
+        _replaceable("show_server_banner")(get_debug_flag(), info.app_import_path)
 
-        # The mistake will be mended, and the reloader must live to see it.
-        click.echo(application_traceback(e), err=True)
-        app = _unloadable_app(e)
+    app: Flask | Unloaded
+
+    if given.get("workers", 1) > 1:
+        app = Unloaded(lambda: _load(info), show_banner, given.get("preload", False))
+    else:
+        app = _load(info)
+        show_banner()
 
     debug = get_debug_flag()
-    _replaceable("show_server_banner")(debug, info.app_import_path)
     run_simple = _replaceable("run_simple")
     serve_app(
         host,
@@ -183,6 +184,19 @@ run_command.params[:0] = setting_options()
 # Where Flask has the group's option only, people look for it here.
 run_command.params[:0] = [_app_option, _debug_option]
 run_command.params.append(flask_compat_option())
+
+
+def _load(info: ScriptInfo) -> Flask:
+    """The application; one that says why it cannot be loaded, where a reloader waits for that."""
+    try:
+        return info.load_app()
+    except Exception as e:
+        if not is_running_from_reloader():
+            raise
+
+        # The mistake will be mended, and the reloader must live to see it.
+        click.echo(application_traceback(e), err=True)
+        return _unloadable_app(e)
 
 
 def _unloadable_app(error: Exception) -> Flask:

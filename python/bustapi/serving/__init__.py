@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from .server import serve as serve
+from .native import serve as serve

@@ -9,6 +9,8 @@ program has replaced parts of that server (`bustapi.serving.werkzeug_parts`).
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import errno
 import inspect
 import os
@@ -21,7 +23,9 @@ import werkzeug.serving
 from werkzeug.utils import import_string
 
 from ..foreign_flask import warn_of_flask
-from .server import serve
+from ..helpers import get_debug_flag
+from .native import Unloaded, serve
+from .server import AddressError
 from .settings import SETTINGS, check_names, read_variables
 from .werkzeug_parts import is_own_function, replaced_parts
 
@@ -40,8 +44,7 @@ WERKZEUG_OPTIONS = frozenset(
 )
 #: Options that `run_simple` does not know.
 NATIVE_OPTIONS = frozenset(SETTINGS).difference(("host", "port"))
-# Why an address cannot be listened on, and what to do; other errors of the system are not the
-# user's.
+# What to do when an address cannot be listened on.
 _ADVICE = {
     errno.EADDRINUSE: (
         "Another program listens there: stop it, or choose another port with '--port' or"
@@ -148,7 +151,7 @@ def _find_replacement(run_simple: t.Callable[..., None]) -> t.Callable[..., None
 def serve_app(
     host: str,
     port: int,
-    app: Flask,
+    app: Flask | Unloaded,
     *,
     run_simple: t.Callable[..., None] = _werkzeug_run_simple,
     **options: t.Any,
@@ -157,6 +160,7 @@ def serve_app(
 
     :param host: address to listen on, or ``unix://`` and the path of a socket.
     :param port: port to listen on; 0 lets the system choose.
+    :param app: the application, or how each worker loads it.
     :param run_simple: the function that the caller knows as Werkzeug's; called if it is another.
     :param options: those of `werkzeug.serving.run_simple`, and natively ``workers``
         (processes), ``threads`` (of each, for views) and all others of
@@ -168,7 +172,7 @@ def serve_app(
     replacement = _find_replacement(run_simple)
 
     if replacement is not None:
-        replacement(host, port, app, **options)
+        replacement(host, port, _loaded(app), **options)
         return
 
     reasons = [
@@ -195,16 +199,20 @@ def serve_app(
         werkzeug_options = {
             name: value for name, value in options.items() if name not in NATIVE_OPTIONS
         }
-        _werkzeug_run_simple(host, port, app, **werkzeug_options)
+        _werkzeug_run_simple(host, port, _loaded(app), **werkzeug_options)
         return
 
     _serve_natively(host, port, app, **options)
 
 
+def _loaded(app: Flask | Unloaded) -> Flask:
+    return app.load_here() if isinstance(app, Unloaded) else app
+
+
 def _serve_natively(
     host: str,
     port: int,
-    app: Flask,
+    app: Flask | Unloaded,
     *,
     use_reloader: bool = False,
     use_debugger: bool = False,
@@ -228,39 +236,36 @@ def _serve_natively(
     if unix_socket is None and not 0 <= port <= _MAX_PORT:
         _end(f"the port must be 0 to {_MAX_PORT}, not {port}")
 
-    wsgi_app = app.wsgi_app
+    with contextlib.ExitStack() as stack:
+        served = app
 
-    if use_debugger:
-        app.wsgi_app = _debugged(wsgi_app, host, use_evalex)  # type: ignore[method-assign]
+        if not use_debugger:
+            pass
+        elif isinstance(app, Unloaded):
+            served = _load_debugged(app, host, use_evalex)
+        else:
+            stack.enter_context(_debugged(app, host, use_evalex))
 
-    try:
-        serve(
-            app,
-            host=host,
-            port=port,
-            workers=processes if workers is None else workers,
-            threads=threads,
-            reload=use_reloader,
-            debug=app.debug,
-            unix_socket=unix_socket,
-            **{name: value for name, value in options.items() if value is not None},
-        )
-    except OSError as error:
-        if error.errno is None:
-            # The server's own words, for a name that cannot be resolved.
-            _end(str(error))
+        try:
+            serve(
+                served,
+                host=host,
+                port=port,
+                workers=processes if workers is None else workers,
+                threads=threads,
+                reload=use_reloader,
+                debug=get_debug_flag() if isinstance(app, Unloaded) else app.debug,
+                unix_socket=unix_socket,
+                **{name: value for name, value in options.items() if value is not None},
+            )
+        except AddressError as error:
+            if error.errno is None:
+                # The server's own words, for a name that cannot be resolved.
+                _end(str(error))
 
-        if error.errno not in _ADVICE:
-            raise
-
-        where = unix_socket or f"{host}:{port}"
-        _end(f"cannot listen on {where}: {os.strerror(error.errno)}", _ADVICE[error.errno])
-    finally:
-        if use_debugger:
-            # Not left in an instance, where it would hide the method and keep the app alive.
-            del app.wsgi_app
-            if app.wsgi_app != wsgi_app:
-                app.wsgi_app = wsgi_app  # type: ignore[method-assign]
+            where = unix_socket or f"{host}:{port}"
+            reason = f"cannot listen on {where}: {os.strerror(error.errno)}"
+            _end(reason, _ADVICE.get(error.errno, ""))
 
 
 def _end(reason: str, advice: str = "") -> t.NoReturn:
@@ -272,7 +277,34 @@ def _end(reason: str, advice: str = "") -> t.NoReturn:
     sys.exit(1)
 
 
-def _debugged(wsgi_app: t.Any, host: str, use_evalex: bool) -> DebuggedApplication:
+def _load_debugged(app: Unloaded, host: str, use_evalex: bool) -> Unloaded:
+    """As `app`, with the debugger once it is loaded."""
+
+    def load() -> Flask:
+        loaded = app.load()
+        debugger = _make_debugger(loaded.wsgi_app, host, use_evalex)
+        loaded.wsgi_app = debugger  # type: ignore[method-assign]
+        return loaded
+
+    return dataclasses.replace(app, load=load)
+
+
+@contextlib.contextmanager
+def _debugged(app: Flask, host: str, use_evalex: bool) -> t.Iterator[None]:
+    """Put the debugger in front of `app`, and take it away again."""
+    wsgi_app = app.wsgi_app
+    app.wsgi_app = _make_debugger(wsgi_app, host, use_evalex)  # type: ignore[method-assign]
+
+    try:
+        yield
+    finally:
+        # Not left in an instance, where it would hide the method and keep the app alive.
+        del app.wsgi_app
+        if app.wsgi_app != wsgi_app:
+            app.wsgi_app = wsgi_app  # type: ignore[method-assign]
+
+
+def _make_debugger(wsgi_app: t.Any, host: str, use_evalex: bool) -> DebuggedApplication:
     # Werkzeug loads its debugger as late: with `pdb` and what that needs, it is a thirtieth of
     # all that a server executes until its first answer.
     debugger: type[DebuggedApplication] = import_string("werkzeug.debug:DebuggedApplication")

@@ -36,6 +36,8 @@ _WORDS = {
 }
 #: The word for "no limit" where only text can be given.
 UNLIMITED = "none"
+#: Permissions of the owner, the group and everybody.
+_MOST_MODE = 0o777
 #: Units of sizes, as nginx has them.
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -51,6 +53,8 @@ class Kind(Enum):
     #: Seconds, with a fraction if need be.
     TIME = "seconds"
     FLAG = "flag"
+    #: Permissions of a file; as text, in octal digits.
+    MODE = "octal"
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,13 @@ class Setting:
         if self.is_native:
             # The server knows what it can work with.
             ServerConfig(**{self.name: t.cast("float | None", value)})
-        elif self.kind is Kind.COUNT and (isinstance(value, bool) or not isinstance(value, int)):
+        elif self.kind in {Kind.COUNT, Kind.MODE} and (
+            isinstance(value, bool) or not isinstance(value, int)
+        ):
             raise TypeError(f"`{self.name}` must be a whole number, not {value!r}")
+
+        if self.kind is Kind.MODE and not 0 <= t.cast("int", value) <= _MOST_MODE:
+            raise ValueError(f"`{self.name}` must be {_EXPECTED[self.kind]}, not {value:o}")
 
         if self.least is not None and t.cast("int", value) < self.least:
             raise ValueError(f"`{self.name}` must be {self.least} or more, not {value}")
@@ -151,6 +160,9 @@ class Setting:
             if self.kind is Kind.TIME:
                 return float(word)
 
+            if self.kind is Kind.MODE:
+                return int(word, 8)
+
             unit = _UNITS.get(word[-1:], 1) if self.kind is Kind.SIZE else 1
             return int(word[:-1] if unit > 1 else word) * unit
         except (ValueError, KeyError):
@@ -164,6 +176,7 @@ _EXPECTED = {
     Kind.SIZE: "a number of bytes such as 65536, 64k or 10M",
     Kind.TIME: "a number of seconds",
     Kind.FLAG: "on or off",
+    Kind.MODE: "octal digits up to 777",
 }
 
 
@@ -202,6 +215,12 @@ SECTIONS: t.Final[dict[str, tuple[Setting, ...]]] = {
             is_address=True,
         ),
         Setting(
+            "unix_socket_mode",
+            Kind.MODE,
+            "permissions of that socket's file: who may connect",
+            otherwise="777",
+        ),
+        Setting(
             "backlog",
             Kind.COUNT,
             "most connections that the system keeps until the server takes them",
@@ -209,6 +228,12 @@ SECTIONS: t.Final[dict[str, tuple[Setting, ...]]] = {
     ),
     "Processes and threads": (
         Setting("workers", Kind.COUNT, "processes that serve", default=1, least=1),
+        Setting(
+            "preload",
+            Kind.FLAG,
+            "load the application once, and fork the workers from there",
+            default=False,
+        ),
         Setting(
             "threads",
             Kind.COUNT,
