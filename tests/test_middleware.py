@@ -234,3 +234,57 @@ def test_under_the_native_server(live_server):
     assert server.request("POST", "/inner/echo/x", b"body").text == "body /inner x"
     assert server.get("/inner/stream").text == "0 1 2 "
     assert server.get("/inner/missing").status == 404
+
+
+LAZY = """
+from bustapi import Blueprint, Flask
+
+
+def late():
+    return app.jinja_env.globals["made"]()
+
+
+class App(Flask):
+    def full_dispatch_request(self):
+        if "late" not in self.blueprints:
+            late = Blueprint("late", __name__)
+            late.add_app_template_global(lambda: "made late", "made")
+            self.register_blueprint(late)
+
+        return super().full_dispatch_request()
+
+
+def lazily(app):
+    wsgi_app = app.wsgi_app
+
+    def wrapped(environ, start_response):
+        if "lazy" not in app.blueprints:
+            lazy = Blueprint("lazy", __name__)
+            lazy.add_url_rule("/lazy", view_func=lambda: "set up")
+            app.register_blueprint(lazy)
+
+        return wsgi_app(environ, start_response)
+
+    app.wsgi_app = wrapped
+
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "target", "text"),
+    [
+        ("app = Flask(__name__)\nlazily(app)", "/lazy", "set up"),
+        (
+            "app = App(__name__)\napp.add_url_rule('/', view_func=late)",
+            "/",
+            "made late",
+        ),
+    ],
+    ids=["around wsgi_app", "around full_dispatch_request"],
+)
+def test_what_stands_around_a_step_may_set_up_before_it(live_server, made, target, text):
+    server = live_server(LAZY + made)
+    answer = server.get(target)
+    assert (answer.status, answer.text) == (200, text), server.log
+    assert server.get(target).text == text

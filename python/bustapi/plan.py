@@ -257,11 +257,19 @@ class Description:
 
 def describe(app: Flask) -> Description:
     """Describe an application that is about to handle a request."""
-    if not app._got_first_request:
-        app._got_first_request = True
-        warn_of_flask()
+    description = Description(app)
 
-    return Description(app)
+    if app._got_first_request:
+        return description
+
+    warn_of_flask()
+
+    # Setup ends where `full_dispatch_request` begins, and so it does where the native steps take
+    # its place. A middleware around `wsgi_app`, or a method around that one, may set up before.
+    if not (description.wsgi or description.own_full_dispatch):
+        app._got_first_request = True
+
+    return description
 
 
 def recover(
