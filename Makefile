@@ -9,6 +9,8 @@
 #                   one check each; `make fmt` rewrites
 #   make conformance differential
 #                   Flask's suite and extensions' on bustapi; routing against Werkzeug's
+#   make conformance-apps
+#                   applications from PyPI on Flask and on bustapi (APPS=moto,dash for some)
 #   make bench bench-routing bench-server bench-peers load instructions
 #                   measurements
 #   make fuzz       random input for the parsers
@@ -33,7 +35,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find $(CRATES) -name '*.rs' -o -na
 PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
 
 .PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-fuzz lint-python types types-native deps \
-        test-rust test-python test-python-fast conformance conformance-short differential \
+        test-rust test-python test-python-fast conformance conformance-short conformance-apps differential \
         bench bench-routing bench-server bench-peers instructions fuzz fuzz-build load docs docs-rust docs-guide \
         ci msrv wheel clean help
 
@@ -131,6 +133,12 @@ conformance: setup
 
 conformance-short: setup
 	$(PY) -m tests.conformance --short
+
+# Applications from PyPI, unmodified, on real Flask and on bustapi; kept under .cache/applications.
+# Dash wants chromium and chromium-driver (Debian's names) on the path.
+APPS ?=
+conformance-apps: setup
+	$(PY) -m tests.applications $(APPS)
 
 # Routing against Werkzeug's on generated maps; `make test` compares 5,000 calls.
 DIFFERENTIAL_CASES ?= 200000
