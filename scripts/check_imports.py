@@ -48,6 +48,7 @@ TABLE = """
     serving.native
     serving.reloading | serving.supervisor
     serving.server | serving.settings | serving.werkzeug_parts | serving.worker
+    serving.green_threads
     asgi
     ctx | templating | sessions | views | logging | resources
     wrappers

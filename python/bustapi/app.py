@@ -34,7 +34,7 @@ from .helpers import send_from_directory as send_from_directory
 from .resources import open_file, open_readable, send_file_max_age, send_static
 from .routing import build_in_request
 from .sansio.app import App
-from .serving.run import choose_reloader, serve_app, settle_options
+from .serving.run import choose_reloader, require_server, serve_app, settle_options
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .signals import appcontext_tearing_down as appcontext_tearing_down
 from .signals import got_request_exception as got_request_exception
@@ -485,6 +485,7 @@ class Flask(App):
 
         # Before anything is announced that a mistake here would prevent.
         options = settle_options(host, port, options)
+        require_server(options)
         server_name: str = self.config.get("SERVER_NAME") or ""
         server_host, _, server_port = server_name.partition(":")
         host = host or server_host or "127.0.0.1"

@@ -12,7 +12,7 @@ from werkzeug.serving import is_running_from_reloader
 
 from ..helpers import get_debug_flag
 from ..serving.native import Unloaded
-from ..serving.run import choose_reloader, serve_app
+from ..serving.run import choose_reloader, require_server, serve_app
 from . import discovery
 from .context import ScriptInfo, pass_script_info
 from .discovery import application_traceback
@@ -128,15 +128,16 @@ def run_command(
         _replaceable("show_server_banner")(get_debug_flag(), info.app_import_path)
 
     app: Flask | Unloaded
+    run_simple = _replaceable("run_simple")
 
     if given.get("workers", 1) > 1:
         app = Unloaded(lambda: _load(info), show_banner, given.get("preload", False))
     else:
         app = _load(info)
+        require_server({"ssl_context": cert}, run_simple)
         show_banner()
 
     debug = get_debug_flag()
-    run_simple = _replaceable("run_simple")
     serve_app(
         host,
         port,

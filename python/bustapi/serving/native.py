@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._native import ServerConfig
+from .green_threads import check_threads
 from .reloading import serve_reloading
 from .server import (
     announce,
@@ -50,6 +51,7 @@ class Unloaded:
     def load_here(self) -> Flask:
         """Load it in this process."""
         app = self.load()
+        check_threads()
         self.when_serving()
         return app
 
@@ -90,10 +92,13 @@ def serve(
     :param reloader_type: ``stat``, ``watchdog`` or ``auto``.
     :param settings: limits, time-outs and other settings of each process; see
         `bustapi.serving.settings`.
+    :raises GreenThreadsError: gevent or eventlet has replaced threads.
     :raises OSError: the address cannot be listened on.
     :raises TypeError: there is no such setting, or it holds another kind of value.
     :raises ValueError: a number is out of range.
     """
+    check_threads()
+
     if settings.get("access_log") is None:
         settings["access_log"] = debug
 
@@ -188,7 +193,9 @@ class _Work:
 def _load(load: t.Callable[[], Flask], line: ParentLine) -> Flask:
     """Load the application; where that fails, one worker tells the user."""
     try:
-        return load()
+        app = load()
+        check_threads()
+        return app
     except BaseException:
         if not line.may_tell():
             end_process(FAILED)

@@ -24,13 +24,14 @@ from werkzeug.utils import import_string
 
 from ..foreign_flask import warn_of_flask
 from ..helpers import get_debug_flag
+from .green_threads import GreenThreadsError, check_threads
 from .native import Unloaded, serve
 from .server import AddressError
 from .settings import SETTINGS, check_names, read_variables
 from .werkzeug_parts import is_own_function, replaced_parts
 
 if t.TYPE_CHECKING:  # pragma: no cover
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from werkzeug.debug import DebuggedApplication
 
@@ -91,6 +92,20 @@ def settle_options(
         raise ValueError("`unix_socket` stands in place of `host` and `port`")
 
     return options
+
+
+def require_server(
+    options: Mapping[str, t.Any], run_simple: t.Callable[..., None] = _werkzeug_run_simple
+) -> None:
+    """End the process where the server that `serve_app` would use cannot work in it.
+
+    :raises SystemExit: with status 1.
+    """
+    if _is_native(options, run_simple):
+        try:
+            check_threads()
+        except GreenThreadsError as error:
+            _end(str(error))
 
 
 def choose_reloader(
@@ -258,6 +273,8 @@ def _serve_natively(
                 unix_socket=unix_socket,
                 **{name: value for name, value in options.items() if value is not None},
             )
+        except GreenThreadsError as error:
+            _end(str(error))
         except AddressError as error:
             if error.errno is None:
                 # The server's own words, for a name that cannot be resolved.
@@ -290,7 +307,7 @@ def _load_debugged(app: Unloaded, host: str, use_evalex: bool) -> Unloaded:
 
 
 @contextlib.contextmanager
-def _debugged(app: Flask, host: str, use_evalex: bool) -> t.Iterator[None]:
+def _debugged(app: Flask, host: str, use_evalex: bool) -> Generator[None, None, None]:
     """Put the debugger in front of `app`, and take it away again."""
     wsgi_app = app.wsgi_app
     app.wsgi_app = _make_debugger(wsgi_app, host, use_evalex)  # type: ignore[method-assign]
