@@ -67,7 +67,7 @@ TABLE = """
 """
 
 NATIVE = {"request", "response", "routing", "sessions", "json.operations", "json.provider"}
-NATIVE |= {"plan", "resources", "serving.server", "serving.settings"}
+NATIVE |= {"app", "event_loop", "plan", "resources", "serving.server", "serving.settings"}
 NATIVE |= {"serving.native", "serving.reloading", "serving.supervisor"}
 # Contexts and their proxies are pushed and read for every request.
 NATIVE |= {"ctx", "globals"}

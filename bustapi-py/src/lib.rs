@@ -25,13 +25,21 @@ mod _native {
     #[pymodule_export]
     use crate::context::request::RequestContextBase;
     #[pymodule_export]
-    use crate::context::url_for::{build_in_request, make_url_for};
+    use crate::context::url_for::{
+        build_in_request, make_url_for, set_application_class, set_context_class,
+    };
+    #[pymodule_export]
+    use crate::ground::context_variable::set_context_variables;
+    #[pymodule_export]
+    use crate::ground::overrides::Defaults;
     #[pymodule_export]
     use crate::json::provider::{is_default_provider, set_json_provider};
     #[pymodule_export]
     use crate::json::read::load_json;
     #[pymodule_export]
     use crate::json::write::dump_json;
+    #[pymodule_export]
+    use crate::lifecycle::outcome::set_plan;
     #[pymodule_export]
     use crate::lifecycle::plan::Generation;
     #[pymodule_export]
@@ -53,9 +61,13 @@ mod _native {
     #[pymodule_export]
     use crate::response::wsgi::StartResponse;
     #[pymodule_export]
+    use crate::routing::references::set_routing_classes;
+    #[pymodule_export]
     use crate::routing::{MapAdapterBase, RuleMap};
     #[pymodule_export]
     use crate::serve::config::ServerConfig;
+    #[pymodule_export]
+    use crate::serve::event_loop::set_event_loop;
     #[pymodule_export]
     use crate::serve::server::{Listener, end_with_parent, serve};
     #[pymodule_export]

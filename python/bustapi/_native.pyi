@@ -1,6 +1,7 @@
 """What the extension holds. `make types-native` compares this file with it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar, Token
 from typing import Any, ClassVar, NoReturn, TypeVar, final, type_check_only
 
@@ -18,14 +19,15 @@ from werkzeug.wrappers import Response as _WerkzeugResponse
 from . import typing as ft
 from .app import Flask
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
-from .json.provider import DefaultJSONProvider, JSONProvider
+from .json.provider import JSONProvider
+from .plan import Description
 from .request import Request
-from .response import Response
 from .routing import MapAdapter
 from .sessions import SessionMixin
 
 __all__ = [
     "AppContextBase",
+    "Defaults",
     "Generation",
     "HeadersBase",
     "Listener",
@@ -51,9 +53,15 @@ __all__ = [
     "make_request",
     "make_url_for",
     "serve",
+    "set_application_class",
+    "set_context_class",
+    "set_context_variables",
+    "set_event_loop",
     "set_json_provider",
+    "set_plan",
     "set_request_classes",
     "set_response_classes",
+    "set_routing_classes",
 ]
 
 # ------------------------------------------------------------------ server
@@ -244,6 +252,56 @@ class LoopDriver:
 # ------------------------------------------------------------------ application
 
 @final
+class Defaults:
+    """What a class held when it was defined, by named groups of attributes.
+
+    The native code does what the package's own methods would do, so that it must know of each
+    class whether an application has replaced one of them.
+
+    :param groups: names of attributes, by names of groups; at most 32.
+    """
+
+    def __new__(cls, cls_: type[Any], groups: Mapping[str, Sequence[str]], /) -> Self: ...
+    def replaced_by(self, cls: type[Any], /, *groups: str) -> bool:
+        """Tell whether a class has something else under a name of one of the groups, or of any;
+        so does a class that does not derive from the noted one.
+
+        :raises KeyError: there is no group of that name.
+        """
+
+    def replaced_in(self, obj: object, /, *groups: str) -> bool:
+        """Tell whether an object, or its class, has something else under a name of one of the
+        groups, or of any.
+
+        :raises KeyError: there is no group of that name.
+        """
+
+def set_plan(
+    describe: Callable[[Flask], Description],
+    recover: Callable[[Flask, BaseException, bool], tuple[_WerkzeugResponse, BaseException | None]],
+) -> None:
+    """Hand over the functions of `bustapi.plan`; called once, where they are defined."""
+
+def set_application_class(application: Defaults) -> None:
+    """Name the default class of applications, with a group ``urls``; called once."""
+
+def set_context_class(context: Defaults) -> None:
+    """Name the class of request contexts, with a group ``url_adapter``; called once."""
+
+def set_context_variables(app: ContextVar[AppContext], request: ContextVar[RequestContext]) -> None:
+    """Name the variables of the current app and request; called once, where they are made."""
+
+def set_event_loop(
+    make: Callable[[], AbstractEventLoop],
+    run_in_thread: Callable[[AbstractEventLoop, int, LoopDriver], None],
+    has_eager_tasks: bool,
+) -> None:
+    """Hand over how the event loop is made and run; called once, where that is defined.
+
+    :param has_eager_tasks: whether its tasks can take their first step as they are made.
+    """
+
+@final
 class Generation:
     """Counts the assignments to an application's attributes, which make its plans old."""
 
@@ -345,9 +403,7 @@ class RequestAttribute:
     def __set_name__(self, owner: type, name: str, /) -> None: ...
     def __get__(self, request: Any, _owner: Any = None, /) -> Any: ...
 
-def set_request_classes(
-    request: type[Request], headers: type[_EnvironHeaders], cv_app: ContextVar[AppContext]
-) -> None:
+def set_request_classes(request: Defaults, headers: type[_EnvironHeaders]) -> None:
     """Name the package's classes; called once, where they are defined."""
 
 def make_request(request_class: Any, raw: RawRequest) -> Any:
@@ -355,8 +411,13 @@ def make_request(request_class: Any, raw: RawRequest) -> Any:
 
 # ------------------------------------------------------------------ responses
 
-def set_response_classes(response: type[Response], headers: type[_Headers]) -> None:
-    """Name the package's classes; called once, where the first is defined."""
+def set_response_classes(
+    response: Defaults, headers: type[_Headers], attributes: frozenset[str]
+) -> None:
+    """Name the package's classes; called once, where the first is defined.
+
+    :param attributes: what an object of the first has in its ``__dict__``.
+    """
 
 def is_default_response(class_: Any, /) -> bool:
     """Tell whether a class makes and sends responses as the default one does."""
@@ -373,7 +434,7 @@ def is_coded(name: str) -> bool:
 
 # ------------------------------------------------------------------ JSON
 
-def set_json_provider(provider: type[DefaultJSONProvider]) -> None:
+def set_json_provider(provider: Defaults) -> None:
     """Name the default class of providers; called once, where it is defined."""
 
 def is_default_provider(provider: Any) -> bool:
@@ -484,6 +545,22 @@ def build_in_request(
     """
 
 _UrlFor = TypeVar("_UrlFor", bound=Callable[..., str])
+
+def set_routing_classes(
+    *,
+    maps: Defaults,
+    adapters: Defaults,
+    converters: Defaults,
+    numbers: Sequence[tuple[Defaults, str, Sequence[str]]],
+    foreign_match: Callable[..., Any],
+    foreign_build: Callable[..., str],
+    bind_to_environ: Callable[..., Any],
+) -> None:
+    """Hand over the classes of `bustapi.routing`; called once, where they are defined.
+
+    :param numbers: Werkzeug's classes of converters that the router has the like of: their
+        names there, and the attributes that are the arguments.
+    """
 
 def make_url_for(fallback: _UrlFor, /) -> _UrlFor:
     """Make the ``url_for`` that builds most URLs of a request without calling `fallback`."""

@@ -23,6 +23,7 @@ from werkzeug.wsgi import get_host
 
 from . import cli, plan
 from . import typing as ft  # noqa: F401 # pyright: ignore[reportUnusedImport] as in Flask
+from ._native import Defaults
 from .asgi import AsgiApp, mark_single_callable
 from .cli import discovery
 from .ctx import AppContext, RequestContext
@@ -530,4 +531,22 @@ class Flask(App):
 mark_single_callable(Flask.__call__)
 BustAPI = Flask
 discovery.set_application_class(Flask)
-plan.set_application_class(Flask)
+plan.set_defaults_of_application(
+    Defaults(
+        Flask,
+        {
+            "wsgi": ("__call__", "wsgi_app", "request_context", "app_context"),
+            "full_dispatch": ("full_dispatch_request",),
+            "preprocess": ("preprocess_request",),
+            "dispatch": ("dispatch_request",),
+            "ensure_sync": ("ensure_sync", "async_to_sync"),
+            "finalize": ("finalize_request",),
+            "make_response": ("make_response",),
+            "process_response": ("process_response",),
+            "matching": ("create_url_adapter",),
+            "static_files": ("send_static_file", "get_send_file_max_age"),
+            "session_settings": ("secret_key", "permanent_session_lifetime"),
+            "urls": ("url_for", "inject_url_defaults"),
+        },
+    )
+)

@@ -18,7 +18,7 @@ from functools import update_wrapper
 from werkzeug.exceptions import HTTPException
 
 from . import typing as ft  # noqa: TC001 Flask's module has the name at run time
-from ._native import AppContextBase, RequestContextBase
+from ._native import AppContextBase, Defaults, RequestContextBase, set_context_class
 from .globals import _cv_app, _cv_request
 from .request import Request
 from .signals import appcontext_popped, appcontext_pushed
@@ -361,3 +361,15 @@ def _forget_in_environ(request: t.Any) -> None:
         request._forget_in_environ()
     else:
         request.environ["werkzeug.request"] = None
+
+
+#: What the server does in place of the contexts' own methods, and how `url_for` finds the adapter.
+_app_defaults = Defaults(AppContext, {"steps": ("push", "pop")})
+_request_defaults = Defaults(
+    RequestContext,
+    {
+        "steps": ("push", "pop", "match_request", "_open_session"),
+        "url_adapter": ("url_adapter", "__getattribute__"),
+    },
+)
+set_context_class(_request_defaults)

@@ -10,6 +10,8 @@ import sys
 import threading
 import typing as t
 
+from ._native import set_event_loop
+
 if t.TYPE_CHECKING:
     from ._native import LoopDriver
 
@@ -53,3 +55,6 @@ def run_in_thread(
                 driver.report(error)
 
     threading.Thread(target=run, name="bustapi-loop", daemon=True).start()
+
+
+set_event_loop(new_event_loop, run_in_thread, HAS_EAGER_TASKS)

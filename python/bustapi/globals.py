@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 from contextvars import ContextVar
 
-from ._native import make_proxy
+from ._native import make_proxy, set_context_variables
 
 if t.TYPE_CHECKING:
     from .app import Flask
@@ -39,6 +39,7 @@ information about how to avoid this problem.\
 
 _cv_app: ContextVar[AppContext] = ContextVar("bustapi.app_ctx")
 _cv_request: ContextVar[RequestContext] = ContextVar("bustapi.request_ctx")
+set_context_variables(_cv_app, _cv_request)
 
 
 def _proxy(

@@ -8,7 +8,6 @@ has changed, so nothing here is kept.
 
 from __future__ import annotations
 
-import inspect
 import mimetypes
 import os
 import typing as t
@@ -16,9 +15,15 @@ from datetime import timedelta
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from . import signals
+from . import ctx, response, sessions, signals
+from ._native import (
+    Defaults,
+    is_default_provider,
+    is_default_response,
+    set_application_class,
+    set_plan,
+)
 from ._native import Generation as Generation  # what an app counts with
-from ._native import is_default_provider, is_default_response
 from .ctx import AppContext, RequestContext
 from .event_loop import HAS_TASK_CONTEXTS
 from .foreign_flask import warn_of_flask
@@ -36,96 +41,18 @@ if t.TYPE_CHECKING:
 
     from .app import Flask
 
-_CONTEXT_STEPS = ("push", "pop", "match_request", "_open_session")
-_RESPONSE_STATE = {
-    "headers",
-    "_status",
-    "_status_code",
-    "direct_passthrough",
-    "_on_close",
-    "response",
-}
-_APP_STEPS = (
-    "__call__",
-    "wsgi_app",
-    "request_context",
-    "app_context",
-    "full_dispatch_request",
-    "preprocess_request",
-    "dispatch_request",
-    "ensure_sync",
-    "async_to_sync",
-    "finalize_request",
-    "make_response",
-    "process_response",
-    "create_url_adapter",
-    "send_static_file",
-    "get_send_file_max_age",
-    "secret_key",
-    "permanent_session_lifetime",
-)
-_INTERFACE_STEPS = (
-    "open_session",
-    "save_session",
-    "get_signing_serializer",
-    "is_null_session",
-    "session_class",
-    "get_cookie_name",
-    "get_cookie_domain",
-    "get_cookie_path",
-    "get_cookie_httponly",
-    "get_cookie_secure",
-    "get_cookie_samesite",
-    "get_cookie_partitioned",
-    "get_expiration_time",
-    "should_set_cookie",
-    "_native_signer",
-    "_sign",
-)
-_SESSION_STEPS = (
-    "__init__",
-    "__new__",
-    "__iter__",
-    "__len__",
-    "__bool__",
-    "get",
-    "permanent",
-    "modified",
-    "accessed",
-)
-
-# What the classes held when they were defined, before anything could patch them.
-_defaults: dict[type, dict[str, t.Any]] = {}
+#: What the class of applications held when it was defined; set there.
+_application_defaults: Defaults
 
 
-def _note(cls: type, names: tuple[str, ...]) -> None:
-    _defaults[cls] = {name: inspect.getattr_static(cls, name, None) for name in names}
+def set_defaults_of_application(defaults: Defaults) -> None:
+    """Tell which of an application's steps are Flask's own, by groups of attributes.
 
-
-def set_application_class(cls: type[Flask]) -> None:
-    """Tell which class's steps are Flask's own; called once, where it is defined."""
-    _note(cls, _APP_STEPS)
-
-
-_note(RequestContext, _CONTEXT_STEPS)
-_note(AppContext, ("push", "pop"))
-_note(SecureCookieSessionInterface, _INTERFACE_STEPS)
-_note(SecureCookieSession, _SESSION_STEPS)
-_note(Response, ("set_cookie", "vary"))
-
-
-def _has_own(obj: object, defaults_of: type, *names: str) -> bool:
-    """Whether an object, or its class, has replaced any of the steps."""
-    cls = type(obj)
-    attributes = getattr(obj, "__dict__", {})
-    return any(name in attributes for name in names) or _replaces(cls, defaults_of, *names)
-
-
-def _replaces(cls: type, defaults_of: type, *names: str) -> bool:
-    defaults = _defaults[defaults_of]
-    return any(
-        inspect.getattr_static(cls, name, None) is not defaults[name] for name in names or defaults
-    )
+    Called once, where the class is defined.
+    """
+    global _application_defaults
+    _application_defaults = defaults
+    set_application_class(defaults)
 
 
 class Description:
@@ -135,14 +62,12 @@ class Description:
     """
 
     def __init__(self, app: Flask) -> None:
-        application_class = next(cls for cls in type(app).__mro__ if cls in _defaults)
         response_class = app.response_class
         json = app.json
         interface = app.session_interface
-        dispatching = ("full_dispatch_request", "preprocess_request", "dispatch_request")
 
-        def own(*names: str) -> bool:
-            return _has_own(app, application_class, *names)
+        def own(group: str) -> bool:
+            return _application_defaults.replaced_in(app, group)
 
         self.generation: Generation = app._generation
         self.classes: list[type] = [
@@ -162,19 +87,21 @@ class Description:
 
         #: The contexts cannot be made natively: the app is called as WSGI.
         self.wsgi = (
-            own("__call__", "wsgi_app", "request_context", "app_context")
-            or _replaces(RequestContext, RequestContext)
-            or _replaces(AppContext, AppContext)
+            own("wsgi")
+            or ctx._request_defaults.replaced_by(RequestContext, "steps")
+            or ctx._app_defaults.replaced_by(AppContext)
         )
-        self.own_full_dispatch, self.own_preprocess, self.own_dispatch = map(own, dispatching)
-        self.own_ensure_sync = own("ensure_sync", "async_to_sync")
-        self.own_finalize = own("finalize_request")
+        self.own_full_dispatch = own("full_dispatch")
+        self.own_preprocess = own("preprocess")
+        self.own_dispatch = own("dispatch")
+        self.own_ensure_sync = own("ensure_sync")
+        self.own_finalize = own("finalize")
         self.own_make_response = own("make_response")
         self.own_process_response = own("process_response")
 
         #: Routing looks at more than path and method, or is the application's own.
         self.own_matching = (
-            own("create_url_adapter")
+            own("matching")
             or app.subdomain_matching
             or app.url_map.host_matching
             or app.request_class.trusted_hosts is not None
@@ -184,7 +111,7 @@ class Description:
         default_response = is_default_response(response_class)
         self.plain_text = default_response
         #: Instances hold what the native server reads and writes, and nothing else.
-        self.lean_response = default_response and set(vars(Response())) == _RESPONSE_STATE
+        self.lean_response = default_response and vars(Response()).keys() == response._ATTRIBUTES
         #: The provider writes what the native one does: only `_app` is set on it.
         self.plain_json = default_response and is_default_provider(json)
         #: Looked at for each request: what is set on the provider later changes what it writes.
@@ -194,16 +121,18 @@ class Description:
         self.lazy_session = (
             type(interface) is SecureCookieSessionInterface
             and set(vars(interface)) <= {"_signer"}
-            and not _replaces(SecureCookieSessionInterface, SecureCookieSessionInterface)
-            and not _replaces(SecureCookieSession, SecureCookieSession)
+            and not sessions._interface_defaults.replaced_by(
+                SecureCookieSessionInterface, "steps", "format"
+            )
+            and not sessions._session_defaults.replaced_by(SecureCookieSession)
         )
 
         #: The server opens and saves sessions itself.
         self.cookie_sessions = (
             isinstance(interface, SecureCookieSessionInterface)
             and self.lazy_session
-            and not _replaces(response_class, Response)
-            and not own("secret_key", "permanent_session_lifetime")
+            and not response._defaults.replaced_by(response_class, "additions")
+            and not own("session_settings")
             and _has_default_format(interface, app)
         )
         self.session_class = SecureCookieSession
@@ -221,7 +150,7 @@ class Description:
 
         # A relative folder is joined to `root_path` once more, as Flask does: Python's matter.
         if (
-            not own("send_static_file", "get_send_file_max_age")
+            not own("static_files")
             and default_response
             and app.static_folder is not None
             and os.path.isabs(app.static_folder)
@@ -294,3 +223,6 @@ def recover(
         return app.finalize_request(rv), None
     except Exception as e:  # noqa: BLE001 as `wsgi_app`, whose place this takes
         return app.handle_exception(e), e
+
+
+set_plan(describe, recover)

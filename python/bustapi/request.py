@@ -24,7 +24,14 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wsgi import LimitedStream
 
 from . import json
-from ._native import HeadersBase, RawBody, RequestAttribute, RequestBase, set_request_classes
+from ._native import (
+    Defaults,
+    HeadersBase,
+    RawBody,
+    RequestAttribute,
+    RequestBase,
+    set_request_classes,
+)
 from ._native import make_request as make_request  # what contexts make requests with
 from .explanations import attach_enctype_error_multidict
 from .globals import _cv_app
@@ -264,4 +271,33 @@ class Request(RequestBase, WerkzeugRequest):
 
 # What `Request.stream` is under Flask's own server, and so a stream of `io` to `isinstance`.
 LimitedStream.register(RawBody)
-set_request_classes(Request, RequestHeaders, _cv_app)
+#: What the native half does in place of the class, by the attributes that each part of it depends
+#: on: where a class has replaced one of a group, the class is asked.
+_STEPS = {
+    # Instances are made without calling the class.
+    "init": ("__init__", "__new__"),
+    # The body is read from the stream that the environ has.
+    "stream": ("stream",),
+    "data": ("get_data",),
+    "form": (
+        "form",
+        "files",
+        "form_data_parser_class",
+        "make_form_data_parser",
+        "want_form_data_parsed",
+        "_get_stream_for_parsing",
+        "_load_form_data",
+    ),
+    "media_type": (
+        "is_json",
+        "mimetype",
+        "mimetype_params",
+        "_parse_content_type",
+        "_parsed_content_type",
+    ),
+    # Limits are the instance's own, or else the config's.
+    "limits": ("max_content_length", "max_form_memory_size", "max_form_parts"),
+    # Cookies are those of the header.
+    "cookies": ("cookies", "headers", "environ", "dict_storage_class"),
+}
+set_request_classes(Defaults(Request, _STEPS), RequestHeaders)

@@ -8,7 +8,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as ResponseBase
 
 from . import json
-from ._native import set_response_classes
+from ._native import Defaults, set_response_classes
 from .globals import current_app
 
 
@@ -43,4 +43,30 @@ class Response(ResponseBase):
         return super().max_cookie_size
 
 
-set_response_classes(Response, Headers)
+#: What makes a response object, reads it and sends it; and what adds a session's fields to it.
+_defaults = Defaults(
+    Response,
+    {
+        "steps": (
+            "__init__",
+            "__call__",
+            "autocorrect_location_header",
+            "automatically_set_content_length",
+            "close",
+            "default_mimetype",
+            "default_status",
+            "get_app_iter",
+            "get_wsgi_headers",
+            "get_wsgi_response",
+            "implicit_sequence_conversion",
+            "iter_encoded",
+            "set_data",
+        ),
+        "additions": ("set_cookie", "vary"),
+    },
+)
+#: What an object of the class has as attributes; with others, it may answer in a way of its own.
+_ATTRIBUTES = frozenset(
+    {"headers", "_status", "_status_code", "direct_passthrough", "_on_close", "response"}
+)
+set_response_classes(_defaults, Headers, _ATTRIBUTES)

@@ -40,7 +40,7 @@ from werkzeug.routing import WebsocketMismatch as WebsocketMismatch
 from werkzeug.routing import parse_converter_args as parse_converter_args
 from werkzeug.wsgi import get_host
 
-from ._native import MapAdapterBase, RuleMap
+from ._native import Defaults, MapAdapterBase, RuleMap, set_routing_classes
 from ._native import build_in_request as build_in_request
 from ._native import make_url_for as make_url_for
 
@@ -126,30 +126,9 @@ _FAULTS = ("malformed url rule", "Cannot parse converter argument", "the convert
 _RESERVED_NAMES = frozenset({"None", "True", "False", "__debug__"})
 
 
-#: Werkzeug's implementations, for foreign maps.
-_foreign_match = _MapAdapter.match
-_foreign_build = _MapAdapter.build
-
-
-def _inherits(cls: type[t.Any], base: type[t.Any], names: t.Iterable[str]) -> bool:
-    """Whether `cls` has of all `names` what `base` has."""
-    missing = object()
-    return all(getattr(cls, name, missing) is getattr(base, name, missing) for name in names)
-
-
 def _is_plain_rule(cls: type[_Rule]) -> bool:
-    base = Rule if issubclass(cls, Rule) else _Rule
-    return _inherits(cls, base, (*_RULE_BEHAVIOUR, *_RULE_STATE, "__getattribute__"))
-
-
-def _matches_natively(cls: type[MapAdapter]) -> bool:
-    """Whether a subclass of `MapAdapter` leaves to it all that matching is made of."""
-    return _inherits(cls, MapAdapter, ("build", *_MATCH_BEHAVIOUR, *_ADAPTER_STATE))
-
-
-def _builds_natively(cls: type[MapAdapter]) -> bool:
-    """Whether a subclass of `MapAdapter` leaves to it all that building is made of."""
-    return _inherits(cls, MapAdapter, (*_BUILD_BEHAVIOUR, *_ADAPTER_STATE))
+    defaults = _rule_defaults if issubclass(cls, Rule) else _werkzeug_rule_defaults
+    return not defaults.replaced_by(cls)
 
 
 class Rule(_Rule):
@@ -299,7 +278,7 @@ class Map(RuleMap, _Map):
         """Make an empty map, which a subclass may have made foreign."""
         self = super().__new__(cls, *args, **kwargs)
 
-        if cls is not Map and not _inherits(cls, Map, _MAP_BEHAVIOUR):
+        if _map_defaults.replaced_by(cls):
             self._make_foreign()
 
         return self
@@ -420,3 +399,41 @@ def _decode(text: str | None) -> str | None:
         return text
 
     return text.encode("latin1").decode(errors="replace")
+
+
+_NATIVE_IN_RULES = {"behaviour": (*_RULE_BEHAVIOUR, *_RULE_STATE, "__getattribute__")}
+_rule_defaults = Defaults(Rule, _NATIVE_IN_RULES)
+_werkzeug_rule_defaults = Defaults(_Rule, _NATIVE_IN_RULES)
+_map_defaults = Defaults(Map, {"behaviour": _MAP_BEHAVIOUR})
+
+
+def _note_converter(
+    cls: type[BaseConverter], name: str, *parameters: str
+) -> tuple[Defaults, str, tuple[str, ...]]:
+    """What the router needs of a class that it has the like of, under a name of its own.
+
+    :param parameters: the attributes that are the arguments there.
+    """
+    methods = ("to_python", "to_url", "num_convert")
+    return Defaults(cls, {"methods": methods}), name, parameters
+
+
+set_routing_classes(
+    maps=_map_defaults,
+    adapters=Defaults(
+        MapAdapter,
+        {
+            "matches": ("build", *_MATCH_BEHAVIOUR, *_ADAPTER_STATE),
+            "builds": (*_BUILD_BEHAVIOUR, *_ADAPTER_STATE),
+        },
+    ),
+    converters=Defaults(BaseConverter, {"to_python": ("to_python",), "to_url": ("to_url",)}),
+    numbers=[
+        _note_converter(IntegerConverter, "int", "fixed_digits", "min", "max"),
+        _note_converter(FloatConverter, "float", "min", "max"),
+        _note_converter(UUIDConverter, "uuid"),
+    ],
+    foreign_match=_MapAdapter.match,
+    foreign_build=_MapAdapter.build,
+    bind_to_environ=_bind_to_environ,
+)

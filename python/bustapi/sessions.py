@@ -17,8 +17,8 @@ from datetime import datetime, timezone
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.datastructures import CallbackDict
 
-from ._native import SessionSigner
-from .json.provider import DefaultJSONProvider
+from ._native import Defaults, SessionSigner
+from .json import provider
 from .json.tag import TaggedJSONSerializer
 
 if t.TYPE_CHECKING:
@@ -310,23 +310,58 @@ class SecureCookieSessionInterface(SessionInterface):
         response.vary.add("Cookie")
 
 
-_default_salt = SecureCookieSessionInterface.salt
-_default_get_serializer = SecureCookieSessionInterface.get_signing_serializer
+#: What the server does in place of the interface's methods, and what the cookie's format is.
+_interface_defaults = Defaults(
+    SecureCookieSessionInterface,
+    {
+        "steps": (
+            "open_session",
+            "save_session",
+            "is_null_session",
+            "session_class",
+            "get_cookie_name",
+            "get_cookie_domain",
+            "get_cookie_path",
+            "get_cookie_httponly",
+            "get_cookie_secure",
+            "get_cookie_samesite",
+            "get_cookie_partitioned",
+            "get_expiration_time",
+            "should_set_cookie",
+            "_native_signer",
+            "_sign",
+        ),
+        "format": (
+            "salt",
+            "digest_method",
+            "key_derivation",
+            "serializer",
+            "get_signing_serializer",
+        ),
+    },
+)
+_session_defaults = Defaults(
+    SecureCookieSession,
+    {
+        "steps": (
+            "__init__",
+            "__new__",
+            "__iter__",
+            "__len__",
+            "__bool__",
+            "get",
+            "permanent",
+            "modified",
+            "accessed",
+        )
+    },
+)
 
 
 def _has_default_format(interface: SecureCookieSessionInterface, app: Flask) -> bool:
     """Tell whether cookies are made and read as by default, all the way down to JSON."""
-    json = app.json
     return (
-        interface.salt is _default_salt
-        and interface.digest_method is _lazy_sha1
-        and interface.key_derivation == "hmac"
-        and interface.serializer is session_json_serializer
-        and type(interface).get_signing_serializer is _default_get_serializer
-        and "get_signing_serializer" not in interface.__dict__
+        not _interface_defaults.replaced_in(interface, "format")
         and len(session_json_serializer.order) == _default_tag_count
-        and type(json) is DefaultJSONProvider
-        and len(json.__dict__) == 1
-        and json.ensure_ascii
-        and json.sort_keys
+        and provider._has_default_format(app.json)
     )

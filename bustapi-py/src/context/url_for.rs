@@ -4,110 +4,53 @@
 use std::ffi::CString;
 use std::panic::catch_unwind;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::context::app::AppContextBase;
 use crate::context::request::RequestContextBase;
 use crate::ground::context_variable;
-use crate::ground::overrides::version_of;
+use crate::ground::handed::Handed;
+use crate::ground::overrides::Defaults;
 use crate::routing::bound_map::MapAdapterBase;
 use crate::routing::references::References;
 use crate::routing::work::{BuildArguments, Values};
 
-/// The methods of applications that have a say in URLs, and the modules they are written in.
-const METHODS: [(&str, &str); 2] = [
-    ("url_for", "bustapi.app"),
-    ("inject_url_defaults", "bustapi.sansio.app"),
-];
+/// The default class of applications, and the group of its methods that have a say in URLs.
+static APPLICATION: Handed<(Py<Defaults>, usize)> = Handed::by("bustapi.plan");
 
-/// What was found out about the class seen last, as it was then: its address, the version that
-/// `CPython` gave its attributes, and the answer. The three are read and written with the
-/// interpreter attached, and nothing between them lets go of it: they belong together.
-struct LastClass {
-    address: AtomicUsize,
-    version: AtomicU32,
-    answer: AtomicBool,
+/// Names the default class of applications; called once, by `bustapi.plan`.
+#[pyfunction]
+pub(crate) fn set_application_class(application: &Bound<'_, Defaults>) -> PyResult<()> {
+    let group = application.get().group("urls")?;
+    APPLICATION.set(application.py(), (application.clone().unbind(), group))
 }
 
-impl LastClass {
-    const fn new() -> Self {
-        Self {
-            address: AtomicUsize::new(0),
-            version: AtomicU32::new(0),
-            answer: AtomicBool::new(false),
-        }
-    }
+/// The class of request contexts, and the group of how its adapter is read.
+static CONTEXT: Handed<(Py<Defaults>, usize)> = Handed::by("bustapi.ctx");
 
-    /// The answer for `class`, for which `question` must look up an attribute of it.
-    fn ask(
-        &self,
-        class: &Bound<'_, PyType>,
-        question: impl FnOnce() -> PyResult<bool>,
-    ) -> PyResult<bool> {
-        let (address, version) = (class.as_ptr().addr(), version_of(class));
-        if version != 0
-            && address == self.address.load(Ordering::Relaxed)
-            && version == self.version.load(Ordering::Relaxed)
-        {
-            return Ok(self.answer.load(Ordering::Relaxed));
-        }
-        let answer = question()?;
-        self.address.store(address, Ordering::Relaxed);
-        // Looking an attribute up gives the class a version, if it had none.
-        self.version.store(version_of(class), Ordering::Relaxed);
-        self.answer.store(answer, Ordering::Relaxed);
-        Ok(answer)
-    }
-}
-
-/// Whether the class of an application leaves URLs as they are.
-fn is_plain_class(class: &Bound<'_, PyType>) -> PyResult<bool> {
-    static LAST: LastClass = LastClass::new();
-    LAST.ask(class, || {
-        let mut plain = true;
-        for (name, module) in METHODS {
-            plain &= is_written_in(&class.getattr(name)?, module)?;
-        }
-        Ok(plain)
-    })
+/// Names the class of request contexts; called once, where it is defined.
+#[pyfunction]
+pub(crate) fn set_context_class(context: &Bound<'_, Defaults>) -> PyResult<()> {
+    let group = context.get().group("url_adapter")?;
+    CONTEXT.set(context.py(), (context.clone().unbind(), group))
 }
 
 /// The map adapter of a request context.
 fn adapter_of<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    static LAST: LastClass = LastClass::new();
     let py = context.py();
-    let name = intern!(py, "url_adapter");
     if let Ok(native) = context.cast::<RequestContextBase>() {
-        let class = native.get_type();
-        let base = py.get_type::<RequestContextBase>();
-        let keeps = LAST.ask(&class, || {
-            let read = intern!(py, "__getattribute__");
-            let same = class.getattr(name)?.is(&base.getattr(name)?);
-            Ok(same && class.getattr(read)?.is(&base.getattr(read)?))
-        })?;
-        if keeps {
+        let (defaults, group) = CONTEXT.get(py)?;
+        if defaults.get().kept_by(&native.get_type())? & (1 << group) != 0 {
             return RequestContextBase::current_adapter(native);
         }
     }
-    context.getattr(name)
-}
-
-/// Whether a function's code is from this module. A patch may carry the name of what it takes the
-/// place of, but not its code.
-fn is_written_in(function: &Bound<'_, PyAny>, module: &str) -> PyResult<bool> {
-    let py = function.py();
-    let Some(code) = function.getattr_opt(intern!(py, "__code__"))? else {
-        return Ok(false);
-    };
-    let file = py.import(module)?.getattr(intern!(py, "__file__"))?;
-    code.getattr(intern!(py, "co_filename"))?.eq(file)
+    context.getattr(intern!(py, "url_adapter"))
 }
 
 /// The attributes of an object's own, as `vars` gives them.
@@ -128,14 +71,14 @@ fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
 /// Whether nothing of the application or its blueprints changes URLs or their values.
 fn is_plain(app: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = app.py();
-    if !is_plain_class(&app.get_type())? {
+    let (defaults, group) = APPLICATION.get(py)?;
+    let defaults = defaults.get();
+    if defaults.kept_by(&app.get_type())? & (1 << group) == 0 {
         return Ok(false);
     }
     let own = attributes(app)?;
-    for name in [intern!(py, "url_for"), intern!(py, "inject_url_defaults")] {
-        if own.contains(name)? {
-            return Ok(false);
-        }
+    if defaults.are_set(*group, &own)? {
+        return Ok(false);
     }
     match own.get_item(intern!(py, "url_default_functions"))? {
         Some(functions) => Ok(!functions.is_truthy()?),
@@ -143,15 +86,8 @@ fn is_plain(app: &Bound<'_, PyAny>) -> PyResult<bool> {
     }
 }
 
-/// What `url_for` looks for its answer in.
-struct Known {
-    app_context: Py<PyAny>,
-    request_context: Py<PyAny>,
-    /// The Python function that has all other answers.
-    fallback: Py<PyAny>,
-}
-
-static KNOWN: PyOnceLock<Known> = PyOnceLock::new();
+/// The Python function that has all answers which are not found here.
+static FALLBACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// How `url_for` is called, as `inspect.signature` reads it.
 const SIGNATURE: &str =
@@ -165,14 +101,8 @@ const SIGNATURE: &str =
 #[expect(unsafe_code, reason = "pyo3 makes no functions of this kind")]
 pub(crate) fn make_url_for<'py>(fallback: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = fallback.py();
-    let globals = py.import("bustapi.globals")?;
-    let known = Known {
-        app_context: globals.getattr("_cv_app")?.unbind(),
-        request_context: globals.getattr("_cv_request")?.unbind(),
-        fallback: fallback.clone().unbind(),
-    };
     // A module that is loaded again has the same function again.
-    drop(KNOWN.set(py, known));
+    drop(FALLBACK.set(py, fallback.clone().unbind()));
     let text: Option<String> = fallback.getattr(intern!(py, "__doc__"))?.extract()?;
     let text = format!("{SIGNATURE}\n--\n\n{}", text.unwrap_or_default());
     let module = fallback.getattr(intern!(py, "__module__"))?;
@@ -203,7 +133,7 @@ unsafe extern "C" fn url_for(
 ) -> *mut ffi::PyObject {
     let answer = catch_unwind(|| {
         Python::attach(|py| {
-            let Some(known) = KNOWN.get(py) else {
+            let Some(fallback) = FALLBACK.get(py) else {
                 return Err(PyRuntimeError::new_err("the function is not set up"));
             };
             // SAFETY: such functions are called with `count` positional arguments and the values
@@ -211,7 +141,7 @@ unsafe extern "C" fn url_for(
             // null for none; all are valid until the call returns.
             let arguments = unsafe { Arguments::read(py, args, count, names) };
             if let Some(mut arguments) = arguments
-                && let Some(url) = arguments.url(py, known)?
+                && let Some(url) = arguments.url(py)?
             {
                 return Ok(url.into_ptr());
             }
@@ -219,7 +149,7 @@ unsafe extern "C" fn url_for(
             // reference, or null with an exception set.
             unsafe {
                 let count = usize::try_from(count).unwrap_or_default();
-                let url = ffi::PyObject_Vectorcall(known.fallback.as_ptr(), args, count, names);
+                let url = ffi::PyObject_Vectorcall(fallback.as_ptr(), args, count, names);
                 Bound::from_owned_ptr_or_err(py, url).map(Bound::into_ptr)
             }
         })
@@ -293,10 +223,11 @@ impl<'py> Arguments<'py> {
     }
 
     /// The URL; `None` where Python has to make it.
-    fn url(&mut self, py: Python<'py>, known: &Known) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn url(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let variables = context_variable::variables(py)?;
         let (Some(request_context), Some(app_context)) = (
-            context_variable::get(known.request_context.bind(py))?,
-            context_variable::get(known.app_context.bind(py))?,
+            context_variable::get(variables.request.bind(py))?,
+            context_variable::get(variables.app.bind(py))?,
         ) else {
             return Ok(None);
         };
@@ -376,7 +307,7 @@ impl<'py> Asked<'_, 'py> {
             return Ok(None);
         };
         let known = References::get(py)?;
-        if !known.is_plain(adapter, &known.builds_natively)? {
+        if !known.leaves_natively(adapter, References::BUILDS)? {
             return Ok(None);
         }
         let given = BuildArguments {

@@ -5,6 +5,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::error;
+use crate::ground::handed::Handed;
 
 /// Sets `variable`, a `contextvars.ContextVar`, and gives the token that undoes it.
 ///
@@ -52,6 +53,37 @@ pub(crate) fn reset(variable: &Bound<'_, PyAny>, token: &Bound<'_, PyAny>) -> Py
         return Err(PyErr::fetch(variable.py()));
     }
     Ok(())
+}
+
+/// The two variables of `bustapi.globals`.
+pub(crate) struct Variables {
+    pub(crate) app: Py<PyAny>,
+    pub(crate) request: Py<PyAny>,
+}
+
+static VARIABLES: Handed<Variables> = Handed::by("bustapi.globals");
+
+/// Names the context variables of the current app and the current request; called once, where
+/// they are made.
+#[pyfunction]
+pub(crate) fn set_context_variables(
+    app: &Bound<'_, PyAny>,
+    request: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let variables = Variables {
+        app: app.clone().unbind(),
+        request: request.clone().unbind(),
+    };
+    VARIABLES.set(app.py(), variables)
+}
+
+/// The variables that were named.
+///
+/// # Errors
+///
+/// `RuntimeError` before `bustapi.globals` was imported.
+pub(crate) fn variables(py: Python<'_>) -> PyResult<&'static Variables> {
+    VARIABLES.get(py)
 }
 
 /// A `contextvars.Context` of a request's own that this thread has entered.

@@ -2,6 +2,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod context_variable;
+pub(crate) mod handed;
 pub(crate) mod object;
 pub(crate) mod overrides;
 pub(crate) mod thread_state;

@@ -3,39 +3,25 @@
 //! `bustapi.json.provider` names the class; applications have subclasses of it, and replace
 //! attributes of either.
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::PyDict;
 
+use crate::ground::handed::Handed;
 use crate::ground::overrides::Defaults;
 
 /// The default class of JSON providers.
-static PROVIDER: PyOnceLock<Defaults> = PyOnceLock::new();
+static PROVIDER: Handed<Py<Defaults>> = Handed::by("bustapi.json");
 
-/// What decides how a provider writes a response.
-const PROVIDER_STEPS: [&str; 8] = [
-    "response",
-    "dumps",
-    "_prepare_response_obj",
-    "default",
-    "compact",
-    "ensure_ascii",
-    "mimetype",
-    "sort_keys",
-];
-
-/// What reads JSON.
-const PROVIDER_READER: [&str; 1] = ["loads"];
+/// The bits of the groups of attributes that write responses, and that read.
+const WRITES: u32 = 1;
+const READS: u32 = 1 << 1;
 
 /// Names the default class of JSON providers; called once, where it is defined.
 #[pyfunction]
-pub(crate) fn set_json_provider(provider: &Bound<'_, PyType>) -> PyResult<()> {
-    let defaults = Defaults::note(provider, &[&PROVIDER_STEPS, &PROVIDER_READER])?;
-    PROVIDER
-        .set(provider.py(), defaults)
-        .map_err(|_| PyRuntimeError::new_err("the class of JSON providers is set already"))
+pub(crate) fn set_json_provider(provider: &Bound<'_, Defaults>) -> PyResult<()> {
+    provider.get().expect(&["writes", "reads"])?;
+    PROVIDER.set(provider.py(), provider.clone().unbind())
 }
 
 /// Tell whether a JSON provider is of the default class, or of one that writes responses like it,
@@ -46,7 +32,7 @@ pub(crate) fn set_json_provider(provider: &Bound<'_, PyType>) -> PyResult<()> {
 /// `RuntimeError` before the package has named the default class.
 #[pyfunction]
 pub(crate) fn is_default_provider(provider: &Bound<'_, PyAny>) -> PyResult<bool> {
-    keeps(provider, 1)
+    keeps(provider, WRITES)
 }
 
 /// Whether `provider.loads` is the default class's.
@@ -55,14 +41,12 @@ pub(crate) fn is_default_provider(provider: &Bound<'_, PyAny>) -> PyResult<bool>
 ///
 /// `RuntimeError` before the package has named the default class.
 pub(crate) fn reads_by_default(provider: &Bound<'_, PyAny>) -> PyResult<bool> {
-    keeps(provider, 1 << 1)
+    keeps(provider, READS)
 }
 
-fn keeps(provider: &Bound<'_, PyAny>, group: u8) -> PyResult<bool> {
+fn keeps(provider: &Bound<'_, PyAny>, group: u32) -> PyResult<bool> {
     let py = provider.py();
-    let defaults = PROVIDER
-        .get(py)
-        .ok_or_else(|| PyRuntimeError::new_err("bustapi.json has not been imported"))?;
+    let defaults = PROVIDER.get(py)?.get();
     if defaults.kept_by(&provider.get_type())? & group == 0 {
         return Ok(false);
     }

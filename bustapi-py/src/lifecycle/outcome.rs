@@ -2,7 +2,10 @@
 
 use pyo3::prelude::*;
 
-/// What the road needs of the Python package.
+use crate::ground::context_variable;
+use crate::ground::handed::Handed;
+
+/// What the steps need of the Python package.
 pub(crate) struct Package {
     /// `bustapi.plan.describe`.
     pub(crate) describe: Py<PyAny>,
@@ -11,6 +14,33 @@ pub(crate) struct Package {
     /// The variables of `bustapi.globals`.
     pub(crate) cv_app: Py<PyAny>,
     pub(crate) cv_request: Py<PyAny>,
+}
+
+static PLAN: Handed<(Py<PyAny>, Py<PyAny>)> = Handed::by("bustapi.plan");
+
+/// Hands over `bustapi.plan`'s functions; called once, where they are defined.
+#[pyfunction]
+pub(crate) fn set_plan(describe: &Bound<'_, PyAny>, recover: &Bound<'_, PyAny>) -> PyResult<()> {
+    let functions = (describe.clone().unbind(), recover.clone().unbind());
+    PLAN.set(describe.py(), functions)
+}
+
+impl Package {
+    /// What was handed over.
+    ///
+    /// # Errors
+    ///
+    /// `RuntimeError` before its modules were imported.
+    pub(crate) fn of(py: Python<'_>) -> PyResult<Self> {
+        let (describe, recover) = PLAN.get(py)?;
+        let variables = context_variable::variables(py)?;
+        Ok(Self {
+            describe: describe.clone_ref(py),
+            recover: recover.clone_ref(py),
+            cv_app: variables.app.clone_ref(py),
+            cv_request: variables.request.clone_ref(py),
+        })
+    }
 }
 
 /// How far a request got when an exception was raised; `bustapi.plan.recover` goes on there.

@@ -19,7 +19,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyType};
 
-use crate::ground::overrides::version_of;
+use crate::ground::overrides::ClassVersion;
 use crate::lifecycle::functions::{Functions, Kind};
 use crate::request::raw::RawRequest;
 use crate::response::plain::PlainResponses;
@@ -42,18 +42,6 @@ impl Generation {
     /// Makes every plan of the application stale.
     fn advance(&self) {
         self.count.fetch_add(1, Relaxed);
-    }
-}
-
-/// A class and the version that CPython gave its present attributes; 0 is no version.
-struct ClassVersion {
-    class: Py<PyType>,
-    version: u32,
-}
-
-impl ClassVersion {
-    fn is_current(&self, py: Python<'_>) -> bool {
-        self.version != 0 && version_of(self.class.bind(py)) == self.version
     }
 }
 
@@ -120,16 +108,7 @@ impl Plan {
         let classes = said
             .getattr(intern!(py, "classes"))?
             .try_iter()?
-            .map(|class| {
-                let class = class?.cast_into::<PyType>()?;
-                // A class gets its version when an attribute that its own class has no
-                // descriptor for is first looked up.
-                class.getattr(intern!(py, "__init__"))?;
-                Ok(ClassVersion {
-                    version: version_of(&class),
-                    class: class.unbind(),
-                })
-            })
+            .map(|class| ClassVersion::of(class?.cast::<PyType>()?))
             .collect::<PyResult<Vec<_>>>()?;
         let flag = |name: &str| said.getattr(name)?.extract::<bool>();
         let dict = |name: &str| -> PyResult<Py<PyDict>> {

@@ -3,18 +3,18 @@
 //! `bustapi.request` names its class; applications have subclasses of it, and replace attributes
 //! of either.
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::ground::context_variable;
+use crate::ground::handed::Handed;
 use crate::ground::overrides::Defaults;
 
 /// The steps that are the package's own in some class.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Steps(u8);
+pub(crate) struct Steps(u32);
 
 impl Steps {
     /// Instances are made without calling the class.
@@ -37,71 +37,40 @@ impl Steps {
     }
 }
 
-/// The attributes that each step consists of, in the order of the bits.
-const ATTRIBUTES: [&[&str]; 7] = [
-    &["__init__", "__new__"],
-    &["stream"],
-    &["get_data"],
-    &[
-        "form",
-        "files",
-        "form_data_parser_class",
-        "make_form_data_parser",
-        "want_form_data_parsed",
-        "_get_stream_for_parsing",
-        "_load_form_data",
-    ],
-    &[
-        "is_json",
-        "mimetype",
-        "mimetype_params",
-        "_parse_content_type",
-        "_parsed_content_type",
-    ],
-    &[
-        "max_content_length",
-        "max_form_memory_size",
-        "max_form_parts",
-    ],
-    &["cookies", "headers", "environ", "dict_storage_class"],
+/// The groups of attributes that each step consists of, in the order of the bits.
+const GROUPS: [&str; 7] = [
+    "init",
+    "stream",
+    "data",
+    "form",
+    "media_type",
+    "limits",
+    "cookies",
 ];
 
 /// What the package named.
 struct Package {
     headers: Py<PyType>,
-    /// The context variable of the current app.
-    cv_app: Py<PyAny>,
     /// What the request class held when it was defined.
-    defaults: Defaults,
+    defaults: Py<Defaults>,
 }
 
-static PACKAGE: PyOnceLock<Package> = PyOnceLock::new();
-
-fn package(py: Python<'_>) -> PyResult<&Package> {
-    PACKAGE
-        .get(py)
-        .ok_or_else(|| PyRuntimeError::new_err("bustapi.request has not been imported"))
-}
+static PACKAGE: Handed<Package> = Handed::by("bustapi.request");
 
 /// Names the package's classes; called once, where they are defined.
 ///
-/// `request` is the default request class, `headers` the class of its headers, and `cv_app` the
-/// context variable of the current app.
+/// `request` is the default request class, and `headers` the class of its headers.
 #[pyfunction]
 pub(crate) fn set_request_classes(
-    request: &Bound<'_, PyType>,
+    request: &Bound<'_, Defaults>,
     headers: &Bound<'_, PyType>,
-    cv_app: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    let py = request.py();
+    request.get().expect(&GROUPS)?;
     let package = Package {
         headers: headers.clone().unbind(),
-        cv_app: cv_app.clone().unbind(),
-        defaults: Defaults::note(request, &ATTRIBUTES)?,
+        defaults: request.clone().unbind(),
     };
-    PACKAGE
-        .set(py, package)
-        .map_err(|_| PyRuntimeError::new_err("the request classes are set already"))
+    PACKAGE.set(request.py(), package)
 }
 
 /// The config of the current app; `None` if there is no app.
@@ -110,7 +79,8 @@ pub(crate) fn set_request_classes(
 ///
 /// `AttributeError` if the app has none.
 pub(crate) fn current_config(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    let Some(context) = context_variable::get(package(py)?.cv_app.bind(py))? else {
+    let Some(context) = context_variable::get(context_variable::variables(py)?.app.bind(py))?
+    else {
         return Ok(None);
     };
     let app = context.getattr(intern!(py, "app"))?;
@@ -123,7 +93,7 @@ pub(crate) fn current_config(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>
 ///
 /// `RuntimeError` before the package has named it.
 pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    Ok(package(py)?.headers.bind(py))
+    Ok(PACKAGE.get(py)?.headers.bind(py))
 }
 
 /// Which steps of `class` are the package's own; none for classes that do not derive from
@@ -133,7 +103,12 @@ pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 ///
 /// `RuntimeError` before the package has named its classes.
 pub(crate) fn steps_of(class: &Bound<'_, PyType>) -> PyResult<Steps> {
-    package(class.py())?.defaults.kept_by(class).map(Steps)
+    PACKAGE
+        .get(class.py())?
+        .defaults
+        .get()
+        .kept_by(class)
+        .map(Steps)
 }
 
 /// What Werkzeug's request class has under a name, for requests that are not native.

@@ -7,14 +7,14 @@
 use bustapi_http::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_LOCATION, LOCATION};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyList, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefProxy,
+    PyBool, PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType, PyWeakrefMethods,
+    PyWeakrefProxy,
 };
 
+use crate::ground::handed::Handed;
 use crate::ground::object::allocate;
 use crate::ground::overrides::Defaults;
 use crate::json::provider::is_default_provider;
@@ -25,47 +25,31 @@ use crate::response::wsgi::{Head, Status, has_no_body, header_map, join, whole};
 /// The default response class, and the class of its headers.
 struct Package {
     headers: Py<PyType>,
-    defaults: Defaults,
+    defaults: Py<Defaults>,
+    /// How many attributes an object of the class has.
+    attributes: usize,
 }
 
-static PACKAGE: PyOnceLock<Package> = PyOnceLock::new();
+static PACKAGE: Handed<Package> = Handed::by("bustapi.response");
 
-/// What makes a response object, reads it and sends it.
-const RESPONSE_STEPS: [&str; 13] = [
-    "__init__",
-    "__call__",
-    "autocorrect_location_header",
-    "automatically_set_content_length",
-    "close",
-    "default_mimetype",
-    "default_status",
-    "get_app_iter",
-    "get_wsgi_headers",
-    "get_wsgi_response",
-    "implicit_sequence_conversion",
-    "iter_encoded",
-    "set_data",
-];
+/// The bit of the group of attributes that make a response object, read it and send it.
+const STEPS: u32 = 1;
 
-/// Names the default response class and the class of headers; called once, where it is defined.
+/// Names the default response class, the class of its headers, and the attributes that its
+/// objects have; called once, where it is defined.
 #[pyfunction]
 pub(crate) fn set_response_classes(
-    response: &Bound<'_, PyType>,
+    response: &Bound<'_, Defaults>,
     headers: &Bound<'_, PyType>,
+    attributes: &Bound<'_, PyFrozenSet>,
 ) -> PyResult<()> {
+    response.get().expect(&["steps", "additions"])?;
     let package = Package {
         headers: headers.clone().unbind(),
-        defaults: Defaults::note(response, &[&RESPONSE_STEPS])?,
+        defaults: response.clone().unbind(),
+        attributes: attributes.len(),
     };
-    PACKAGE
-        .set(response.py(), package)
-        .map_err(|_| PyRuntimeError::new_err("the response classes are set already"))
-}
-
-fn package(py: Python<'_>) -> PyResult<&Package> {
-    PACKAGE
-        .get(py)
-        .ok_or_else(|| PyRuntimeError::new_err("bustapi.response has not been imported"))
+    PACKAGE.set(response.py(), package)
 }
 
 /// The class of headers of response objects.
@@ -74,7 +58,7 @@ fn package(py: Python<'_>) -> PyResult<&Package> {
 ///
 /// `RuntimeError` before the package has named it.
 pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    Ok(package(py)?.headers.bind(py))
+    Ok(PACKAGE.get(py)?.headers.bind(py))
 }
 
 /// Tell whether a class makes and sends responses as the default one does.
@@ -85,7 +69,10 @@ pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 #[pyfunction]
 pub(crate) fn is_default_response(class: &Bound<'_, PyAny>) -> PyResult<bool> {
     match class.cast::<PyType>() {
-        Ok(class) => Ok(package(class.py())?.defaults.kept_by(class)? != 0),
+        Ok(class) => {
+            let kept = PACKAGE.get(class.py())?.defaults.get().kept_by(class)?;
+            Ok(kept & STEPS != 0)
+        }
         Err(_) => Ok(false),
     }
 }
@@ -170,9 +157,6 @@ pub(crate) fn json_response<'py>(
     make(class.cast()?, "application/json", &text).map(Some)
 }
 
-/// How many attributes an object of the default response class has.
-const RESPONSE_STATE: usize = 6;
-
 /// A response object of the default kind with its whole body in memory, read in place of
 /// being called; `None` for any other. `environ` gives the request's.
 ///
@@ -192,7 +176,7 @@ pub(crate) fn from_response<'py>(
     let state = state.cast::<PyDict>()?;
     // What an application has set on one object may be one of the methods that are left out; what
     // it has taken away is the constructor's to miss.
-    if state.len() != RESPONSE_STATE {
+    if state.len() != PACKAGE.get(py)?.attributes {
         return Ok(None);
     }
     let (Some(pieces), Some(on_close), Some(status), Some(headers)) = (

@@ -62,7 +62,7 @@ impl MapAdapterBase {
             query_args,
             websocket,
         };
-        if known.is_plain(slf, &known.matches_natively)? {
+        if known.leaves_natively(slf, References::MATCHES)? {
             let found = Call::with(
                 slf,
                 |snapshot| snapshot.calls_python,
@@ -100,7 +100,7 @@ impl MapAdapterBase {
             append_unknown: append_unknown.0,
             url_scheme,
         };
-        if known.is_plain(slf, &known.builds_natively)?
+        if known.leaves_natively(slf, References::BUILDS)?
             && let Some(mut values) = Values::read(values)?
             && let Some(url) = given.build(slf, &mut values)?
         {

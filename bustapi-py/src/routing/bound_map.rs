@@ -92,7 +92,7 @@ pub(crate) fn bind<'py>(
         websocket: None,
         foreign: false,
     };
-    let adapter = allocate(known.map_adapter.bind(py))?;
+    let adapter = allocate(known.adapters.get().class(py))?;
     *adapter.cast::<MapAdapterBase>()?.borrow_mut() = own;
     Ok(adapter)
 }

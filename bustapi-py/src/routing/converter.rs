@@ -9,7 +9,7 @@ use bustapi_router::{
 };
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 use super::object::{PythonObject, basic_value, object_value, to_python};
 use super::references::References;
@@ -52,15 +52,18 @@ pub(crate) fn translate(object: &Bound<'_, PyAny>) -> PyResult<Translated> {
             builds_with_python: false,
         });
     }
-    let class = object.get_type();
-    let inherits = |name: &Bound<'_, PyString>, default: &Py<PyAny>| -> PyResult<bool> {
-        let overrides = object
-            .getattr_opt(intern!(py, "__dict__"))?
-            .is_some_and(|own| own.contains(name).unwrap_or(true));
-        Ok(!overrides && class.getattr(name)?.is(default))
+    let defaults = known.converters.get();
+    let kept = defaults.kept_by(&object.get_type())?;
+    let own = object.getattr_opt(intern!(py, "__dict__"))?;
+    let own = own.map(Bound::cast_into::<PyDict>).transpose()?;
+    let is_own = |group: usize| -> PyResult<bool> {
+        let is_set = match &own {
+            Some(own) => defaults.are_set(group, own)?,
+            None => false,
+        };
+        Ok(is_set || kept & (1 << group) == 0)
     };
-    let own_to_python = !inherits(intern!(py, "to_python"), &known.to_python)?;
-    let own_to_url = !inherits(intern!(py, "to_url"), &known.to_url)?;
+    let (own_to_python, own_to_url) = (is_own(0)?, is_own(1)?);
     let object = PythonObject::new(object);
     let attribute = |name| object.0.bind(py).getattr(name);
     let converter = PythonConverter {
@@ -83,13 +86,13 @@ pub(crate) fn translate(object: &Bound<'_, PyAny>) -> PyResult<Translated> {
 /// (Those of text are as quick by their expression.)
 fn builtin(known: &References, object: &Bound<'_, PyAny>) -> PyResult<Option<Arc<dyn Converter>>> {
     let py = object.py();
-    let Some((name, parameters)) = known.builtin(&object.get_type()) else {
+    let Some((name, parameters)) = known.number(&object.get_type())? else {
         return Ok(None);
     };
     let mut args = ConverterArgs::default();
     let signed = object.getattr_opt(intern!(py, "signed"))?;
     for parameter in parameters {
-        let given = object.getattr(*parameter)?;
+        let given = object.getattr(parameter.as_str())?;
         if given.is_none() {
             continue;
         }

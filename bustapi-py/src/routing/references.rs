@@ -1,16 +1,17 @@
 //! What the native half of routing needs of Werkzeug and of `bustapi.routing`.
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
+
+use crate::ground::handed::Handed;
+use crate::ground::overrides::Defaults;
 
 /// Classes and functions, looked up once.
 pub(crate) struct References {
     pub(crate) validation_error: Py<PyAny>,
-    /// `BaseConverter`'s own methods.
-    pub(crate) to_python: Py<PyAny>,
-    pub(crate) to_url: Py<PyAny>,
-    builtin: [(Py<PyType>, Methods, &'static str, &'static [&'static str]); 3],
+    /// `BaseConverter`, with its two methods.
+    pub(crate) converters: Py<Defaults>,
+    numbers: Vec<Number>,
     pub(crate) not_found: Py<PyAny>,
     pub(crate) method_not_allowed: Py<PyAny>,
     pub(crate) bad_host: Py<PyAny>,
@@ -24,111 +25,103 @@ pub(crate) struct References {
     /// Binds maps to unusual environments.
     pub(crate) bind_to_environ: Py<PyAny>,
     /// `bustapi.routing.Map` and its `MapAdapter`.
-    pub(crate) map: Py<PyType>,
-    pub(crate) map_adapter: Py<PyType>,
-    /// Whether a subclass of it leaves matching, or building, as it is.
-    pub(crate) matches_natively: Py<PyAny>,
-    pub(crate) builds_natively: Py<PyAny>,
+    pub(crate) maps: Py<Defaults>,
+    pub(crate) adapters: Py<Defaults>,
 }
 
-/// `to_python`, `to_url` and `num_convert` of a class, as they were when it was first seen.
-type Methods = [Option<Py<PyAny>>; 3];
+/// One of Werkzeug's classes of converters that the router has, too: its name there, and the
+/// attributes that are its arguments.
+struct Number {
+    defaults: Py<Defaults>,
+    name: String,
+    parameters: Vec<String>,
+}
 
-const METHODS: [&str; 3] = ["to_python", "to_url", "num_convert"];
+static REFERENCES: Handed<References> = Handed::by("bustapi.routing");
 
-fn methods_of(class: &Bound<'_, PyType>) -> PyResult<Methods> {
-    let [to_python, to_url, num_convert] = METHODS.map(|name| {
-        let found = class.getattr_opt(name)?;
-        PyResult::Ok(found.map(Bound::unbind))
-    });
-    Ok([to_python?, to_url?, num_convert?])
+/// Hands over the classes of `bustapi.routing`, and Werkzeug's implementations; called once,
+/// where they are defined.
+#[pyfunction]
+#[pyo3(signature = (*, maps, adapters, converters, numbers, foreign_match, foreign_build, bind_to_environ))]
+pub(crate) fn set_routing_classes(
+    maps: &Bound<'_, Defaults>,
+    adapters: &Bound<'_, Defaults>,
+    converters: &Bound<'_, Defaults>,
+    numbers: Vec<(Py<Defaults>, String, Vec<String>)>,
+    foreign_match: Py<PyAny>,
+    foreign_build: Py<PyAny>,
+    bind_to_environ: Py<PyAny>,
+) -> PyResult<()> {
+    let py = maps.py();
+    adapters.get().expect(&["matches", "builds"])?;
+    converters.get().expect(&["to_python", "to_url"])?;
+    let routing = py.import("werkzeug.routing")?;
+    let exceptions = py.import("werkzeug.exceptions")?;
+    let of = |module: &Bound<'_, PyModule>, name: &str| -> PyResult<Py<PyAny>> {
+        Ok(module.getattr(name)?.unbind())
+    };
+    let references = References {
+        validation_error: of(&routing, "ValidationError")?,
+        converters: converters.clone().unbind(),
+        numbers: numbers
+            .into_iter()
+            .map(|(defaults, name, parameters)| Number {
+                defaults,
+                name,
+                parameters,
+            })
+            .collect(),
+        not_found: of(&exceptions, "NotFound")?,
+        method_not_allowed: of(&exceptions, "MethodNotAllowed")?,
+        bad_host: of(&exceptions, "BadHost")?,
+        request_redirect: of(&routing, "RequestRedirect")?,
+        websocket_mismatch: of(&routing, "WebsocketMismatch")?,
+        build_error: of(&routing, "BuildError")?,
+        urljoin: of(&py.import("urllib.parse")?, "urljoin")?,
+        foreign_match,
+        foreign_build,
+        bind_to_environ,
+        maps: maps.clone().unbind(),
+        adapters: adapters.clone().unbind(),
+    };
+    REFERENCES.set(py, references)
 }
 
 impl References {
-    /// The references; `bustapi.routing` must have been imported, as whoever asks was.
-    pub(crate) fn get(py: Python<'_>) -> PyResult<&'static Self> {
-        static REFERENCES: PyOnceLock<References> = PyOnceLock::new();
-        REFERENCES.get_or_try_init(py, || Self::load(py))
-    }
+    /// The bits of the groups of attributes that matching, and building, are made of.
+    pub(crate) const MATCHES: u32 = 1;
+    pub(crate) const BUILDS: u32 = 1 << 1;
 
-    fn load(py: Python<'_>) -> PyResult<Self> {
-        let routing = py.import("werkzeug.routing")?;
-        let exceptions = py.import("werkzeug.exceptions")?;
-        let own = py.import("bustapi.routing")?;
-        let of = |module: &Bound<'_, PyModule>, name: &str| -> PyResult<Py<PyAny>> {
-            Ok(module.getattr(name)?.unbind())
-        };
-        let base = routing.getattr("BaseConverter")?;
-        let builtin = |class: &str, name, parameters| {
-            let class = routing.getattr(class)?.cast_into::<PyType>()?;
-            let methods = methods_of(&class)?;
-            PyResult::Ok((class.unbind(), methods, name, parameters))
-        };
-        Ok(Self {
-            validation_error: of(&routing, "ValidationError")?,
-            to_python: base.getattr("to_python")?.unbind(),
-            to_url: base.getattr("to_url")?.unbind(),
-            builtin: [
-                builtin(
-                    "IntegerConverter",
-                    "int",
-                    &["fixed_digits", "min", "max"][..],
-                )?,
-                builtin("FloatConverter", "float", &["min", "max"][..])?,
-                builtin("UUIDConverter", "uuid", &[][..])?,
-            ],
-            not_found: of(&exceptions, "NotFound")?,
-            method_not_allowed: of(&exceptions, "MethodNotAllowed")?,
-            bad_host: of(&exceptions, "BadHost")?,
-            request_redirect: of(&routing, "RequestRedirect")?,
-            websocket_mismatch: of(&routing, "WebsocketMismatch")?,
-            build_error: of(&routing, "BuildError")?,
-            urljoin: of(&py.import("urllib.parse")?, "urljoin")?,
-            foreign_match: of(&own, "_foreign_match")?,
-            foreign_build: of(&own, "_foreign_build")?,
-            bind_to_environ: of(&own, "_bind_to_environ")?,
-            map: own.getattr("Map")?.cast_into::<PyType>()?.unbind(),
-            map_adapter: own.getattr("MapAdapter")?.cast_into::<PyType>()?.unbind(),
-            matches_natively: of(&own, "_matches_natively")?,
-            builds_natively: of(&own, "_builds_natively")?,
-        })
-    }
-
-    /// Whether `adapter` is of the package's own class, or of a subclass that `question` says
-    /// leaves its work as it is.
+    /// The references.
     ///
     /// # Errors
     ///
-    /// What asking raises.
-    pub(crate) fn is_plain(
-        &self,
-        adapter: &Bound<'_, PyAny>,
-        question: &Py<PyAny>,
-    ) -> PyResult<bool> {
-        let class = adapter.get_type_ptr();
-        if std::ptr::eq(class, self.map_adapter.bind(adapter.py()).as_type_ptr()) {
-            return Ok(true);
-        }
-        let asked = question.bind(adapter.py()).call1((adapter.get_type(),))?;
-        asked.is_truthy()
+    /// `RuntimeError` before `bustapi.routing` was imported.
+    pub(crate) fn get(py: Python<'_>) -> PyResult<&'static Self> {
+        REFERENCES.get(py)
+    }
+
+    /// Whether the class of `adapter` leaves this group of its work to the package's own.
+    ///
+    /// # Errors
+    ///
+    /// What looking at the class raises.
+    pub(crate) fn leaves_natively(&self, adapter: &Bound<'_, PyAny>, group: u32) -> PyResult<bool> {
+        Ok(self.adapters.get().kept_by(&adapter.get_type())? & group != 0)
     }
 
     /// The router's name for exactly this class, and the attributes that are its arguments.
-    pub(crate) fn builtin(
-        &self,
-        class: &Bound<'_, PyType>,
-    ) -> Option<(&'static str, &'static [&'static str])> {
+    ///
+    /// # Errors
+    ///
+    /// What looking at the class raises.
+    pub(crate) fn number(&self, class: &Bound<'_, PyType>) -> PyResult<Option<(&str, &[String])>> {
         let py = class.py();
-        let found = self.builtin.iter().find(|(known, ..)| class.is(known));
-        let (_, methods, name, parameters) = found?;
-        let unchanged = METHODS.iter().zip(methods).all(|(name, method)| {
-            let now = class.getattr_opt(*name).ok().flatten();
-            match (now, method) {
-                (Some(now), Some(method)) => now.is(method.bind(py)),
-                (None, None) => true,
-                _ => false,
-            }
-        });
-        unchanged.then_some((*name, *parameters))
+        let is_class = |number: &&Number| class.is(number.defaults.get().class(py));
+        let Some(found) = self.numbers.iter().find(is_class) else {
+            return Ok(None);
+        };
+        let is_kept = found.defaults.get().kept_by(class)? != 0;
+        Ok(is_kept.then_some((&*found.name, &*found.parameters)))
     }
 }

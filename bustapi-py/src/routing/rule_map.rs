@@ -48,7 +48,7 @@ impl RuleMap {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = map.py();
         // Only the package's own class is known to keep the setting as it was assigned.
-        if std::ptr::eq(map.get_type_ptr(), known.map.bind(py).as_type_ptr())
+        if std::ptr::eq(map.get_type_ptr(), known.maps.get().class(py).as_type_ptr())
             && let Some(assigned) = &*lock(&map.get().default_subdomain)
         {
             return Ok(assigned.bind(py).clone());

@@ -186,14 +186,7 @@ pub(crate) fn serve(
         .take()
         .ok_or_else(|| PyRuntimeError::new_err("the listener is being served already"))?;
     let config = config.get().0.clone();
-    let plan = py.import("bustapi.plan")?;
-    let globals = py.import("bustapi.globals")?;
-    let package = Package {
-        describe: plan.getattr("describe")?.unbind(),
-        recover: plan.getattr("recover")?.unbind(),
-        cv_app: globals.getattr("_cv_app")?.unbind(),
-        cv_request: globals.getattr("_cv_request")?.unbind(),
-    };
+    let package = Package::of(py)?;
     let url_map = app.bind(py).getattr("url_map")?;
     let rules = url_map
         .cast::<RuleMap>()

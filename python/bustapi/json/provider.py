@@ -16,7 +16,14 @@ from datetime import date
 
 from werkzeug.http import http_date
 
-from bustapi._native import dump_json, json_response, load_json, set_json_provider
+from bustapi._native import (
+    Defaults,
+    dump_json,
+    is_default_provider,
+    json_response,
+    load_json,
+    set_json_provider,
+)
 
 if t.TYPE_CHECKING:
     from werkzeug.sansio.response import Response
@@ -201,4 +208,26 @@ class DefaultJSONProvider(JSONProvider):
         return self._app.response_class(f"{text}\n", mimetype=self.mimetype)
 
 
-set_json_provider(DefaultJSONProvider)
+#: What decides how the class writes a response, and what reads.
+_defaults = Defaults(
+    DefaultJSONProvider,
+    {
+        "writes": (
+            "response",
+            "dumps",
+            "_prepare_response_obj",
+            "default",
+            "compact",
+            "ensure_ascii",
+            "mimetype",
+            "sort_keys",
+        ),
+        "reads": ("loads",),
+    },
+)
+set_json_provider(_defaults)
+
+
+def _has_default_format(provider: JSONProvider) -> bool:
+    """Tell whether a provider reads and writes as the default one does."""
+    return is_default_provider(provider) and not _defaults.replaced_in(provider, "reads")

@@ -20,4 +20,4 @@ mod queue;
 mod task;
 
 pub(crate) use queue::{Answers, LoopQueue};
-pub(crate) use task::start;
+pub(crate) use task::{set_event_loop, start};

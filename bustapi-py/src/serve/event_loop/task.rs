@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::error;
 use crate::ground::context_variable::Entered;
+use crate::ground::handed::Handed;
 use crate::ground::thread_state::follow_hooks;
 use crate::serve::application::{Begun, reported};
 use crate::serve::calls::{Call, Calls, Job, Resumption};
@@ -20,6 +21,31 @@ use crate::serve::event_loop::completion::Completion;
 use crate::serve::event_loop::coroutine::ViewCoroutine;
 use crate::serve::event_loop::driver::{Captured, LoopDriver};
 use crate::serve::event_loop::queue::{Answers, LoopQueue, Order, lock};
+
+/// What the loop is made with.
+struct Package {
+    make: Py<PyAny>,
+    run_in_thread: Py<PyAny>,
+    has_eager_tasks: bool,
+}
+
+static PACKAGE: Handed<Package> = Handed::by("bustapi.event_loop");
+
+/// Hands over how a loop is made and run, and whether its tasks can take their first step as they
+/// are made; called once, by `bustapi.event_loop`.
+#[pyfunction]
+pub(crate) fn set_event_loop(
+    make: &Bound<'_, PyAny>,
+    run_in_thread: &Bound<'_, PyAny>,
+    has_eager_tasks: bool,
+) -> PyResult<()> {
+    let package = Package {
+        make: make.clone().unbind(),
+        run_in_thread: run_in_thread.clone().unbind(),
+        has_eager_tasks,
+    };
+    PACKAGE.set(make.py(), package)
+}
 
 /// Starts the event loop of this process on a thread of its own.
 ///
@@ -39,12 +65,11 @@ pub(crate) fn start(
         orders: Mutex::default(),
         wake,
     });
-    let module = py.import(intern!(py, "bustapi.event_loop"))?;
-    let event_loop = module.call_method0("new_event_loop")?;
+    let package = PACKAGE.get(py)?;
+    let event_loop = package.make.bind(py).call0()?;
     let task_options = PyDict::new(py);
     task_options.set_item("loop", &event_loop)?;
-    let has_eager_tasks = module.getattr("HAS_EAGER_TASKS")?.is_truthy()?;
-    if has_eager_tasks {
+    if package.has_eager_tasks {
         task_options.set_item("eager_start", true)?;
     }
     let callback_options = PyDict::new(py);
@@ -61,13 +86,14 @@ pub(crate) fn start(
             readable,
             task_class: py.import("asyncio")?.getattr("Task")?.unbind(),
             task_options: task_options.unbind(),
-            has_eager_tasks,
+            has_eager_tasks: package.has_eager_tasks,
             captured: Py::new(py, Captured(Mutex::default()))?,
             event_loop: event_loop.clone().unbind(),
             callback_options: callback_options.unbind(),
         },
     )?;
-    module.call_method1("run_in_thread", (event_loop, descriptor, driver))?;
+    let run = package.run_in_thread.bind(py);
+    run.call1((event_loop, descriptor, driver))?;
     Ok(queue)
 }
 
