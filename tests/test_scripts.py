@@ -86,6 +86,57 @@ def test_crate_checker_follows_dependencies() -> None:
     assert check_crates.reach(graph, "d") == {}
 
 
+@pytest.mark.parametrize(
+    ("licence", "allowed"),
+    [
+        ("MIT", True),
+        ("GPL-3.0-only", False),
+        ("GPL-3.0-only OR MIT", True),
+        ("LGPL-2.1/Apache-2.0", True),
+        ("MIT AND GPL-3.0-only", False),
+        ("(MIT OR GPL-3.0-only) AND Unicode-3.0", True),
+        ("(GPL-2.0 OR GPL-3.0-only) AND MIT", False),
+        ("none", False),
+    ],
+)
+def test_crate_checker_knows_licences(licence: str, allowed: bool) -> None:
+    assert load_script("check_crates").is_allowed(licence) is allowed
+
+
+def test_crate_checker_finds_modules_and_unused_dependencies(tmp_path: Path) -> None:
+    check_crates = load_script("check_crates")
+    source = tmp_path / "crate" / "src"
+    source.mkdir(parents=True)
+    (source / "lib.rs").write_text("""\
+use used::Thing;
+fn f() {
+    py.import("werkzeug.routing")?;
+    py.import(intern!(py, "bustapi.plan"))?;
+    CELL.import(py, "asyncio", "Task")?;
+    CELL.import(py, "flask", "Flask")?;
+    py.import(module)?;
+}
+""")
+    where = "crate/src/lib.rs"
+    found = list(check_crates.find_modules(source))
+    assert found == [('"bustapi.plan"', where), ('"flask"', where), ("module", where)]
+
+    def dependency(name: str, kind: str | None) -> dict[str, str | None]:
+        return {"name": name, "rename": None, "kind": kind}
+
+    package = {
+        "name": "crate",
+        "manifest_path": str(tmp_path / "crate" / "Cargo.toml"),
+        "dependencies": [dependency("used", None), dependency("not-used", None)],
+    }
+    assert list(check_crates.find_unused(package)) == ["not-used"]
+    (tmp_path / "crate" / "tests").mkdir()
+    (tmp_path / "crate" / "tests" / "a.rs").write_text("use not_used::Thing;")
+    assert list(check_crates.find_unused(package)) == ["not-used"]
+    package["dependencies"] = [dependency("not-used", "dev"), dependency("other", "dev")]
+    assert list(check_crates.find_unused(package)) == ["other"]
+
+
 FOLDERS = """
     serve
     rule | text
