@@ -11,6 +11,7 @@ mod access_log;
 mod drain;
 mod executor;
 mod faults;
+mod gathered;
 mod leaving;
 mod requests;
 mod routes;
