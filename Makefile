@@ -11,6 +11,7 @@
 #                   Flask's suite and extensions' on bustapi; routing against Werkzeug's
 #   make conformance-apps
 #                   applications from PyPI on Flask and on bustapi (APPS=moto,dash for some)
+#   make record     write every recorded file anew
 #   make bench bench-routing bench-server bench-peers load instructions
 #                   measurements
 #   make fuzz       random input for the parsers
@@ -144,6 +145,11 @@ conformance-apps: setup
 DIFFERENTIAL_CASES ?= 200000
 differential: setup
 	DIFFERENTIAL_CASES=$(DIFFERENTIAL_CASES) $(PY) -m pytest --timeout 1800 tests/differential
+
+# What real Flask and Werkzeug answer, asked anew; nothing changes where nothing has changed.
+record: setup
+	cd tests && ../$(PY) -m doors.record
+	$(PY) bustapi-http/tests/vectors/record.py
 
 docs: docs-rust docs-guide
 

@@ -3,9 +3,9 @@
 Within a crate, imports go down, as they do between crates and in the Python package:
 
 * no file names another that names it, directly or by way of others;
-* a folder names only folders on lines below its own, in the crate's table below. Folders that
-  share a line do not know each other. A file that stands beside the folders is in the table by
-  its own name.
+* a folder names only folders on lines below its own, in the crate's table of
+  `docs/architecture.md`. Folders that share a line do not know each other. A file that stands
+  beside the folders is in the table by its own name.
 
 `lib.rs` and a folder's `mod.rs` may re-export what their files define: a name that is found by
 way of them counts as that of the file which defines it. Tests at the end of a file may name what
@@ -18,60 +18,13 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from architecture import PAGE, ROOT, read_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROOT = Path(__file__).resolve().parents[1]
-
-TABLES = {
-    "bustapi-router": """
-        adapter | report
-        matching
-        building
-        map
-        rule
-        value
-        error
-        ids | methods
-        text
-    """,
-    "bustapi-http": """
-        form
-        multipart
-        conditional
-        cookie | range | media_type
-        date
-        headers
-        query | signed_cookie | response
-        wsgi
-        request
-        body
-        error
-    """,
-    "bustapi-core": """
-        serve
-        connection
-        static_files
-        dispatch
-        exchange
-        executor
-        config
-        error | lock | log
-    """,
-    "bustapi-py": """
-        serve
-        lifecycle
-        context
-        session
-        request | response
-        routing | json
-        ground
-        error
-    """,
-}
+    from pathlib import Path
 
 # Comments, and literals that could hold what looks like code. Raw strings come first, since their
 # quotes may be followed by hashes; a lifetime is no literal.
@@ -221,12 +174,6 @@ def find_circles(
     return [list(circle) for circle in sorted(circles)]
 
 
-def read_table(text: str) -> dict[str, int]:
-    """The line of each folder; a larger number is further down."""
-    lines = [line.split("|") for line in text.strip().splitlines()]
-    return {folder.strip(): number for number, line in enumerate(lines) for folder in line}
-
-
 def check_crate(source: Path, table: dict[str, int]) -> Iterator[str]:
     """The violations of one crate."""
     modules = read_crate(source)
@@ -240,9 +187,9 @@ def check_crate(source: Path, table: dict[str, int]) -> Iterator[str]:
         yield f"{len(circle)} files name each other in a circle: {files}"
     folders = {name[0] for name in modules if name}
     for folder in sorted(folders - table.keys()):
-        yield f"`{folder}` is not in the table of {Path(__file__).name}"
+        yield f"`{folder}` is not in the table of {PAGE.name}"
     for folder in sorted(table.keys() - folders):
-        yield f"`{folder}` is in the table of {Path(__file__).name}, but not in {source}"
+        yield f"`{folder}` is in the table of {PAGE.name}, but not in {source}"
     for name, found in sorted(edges.items()):
         for other in sorted(found):
             if not name or not {name[0], *other[:1]} <= table.keys():
@@ -256,11 +203,12 @@ def check_crate(source: Path, table: dict[str, int]) -> Iterator[str]:
 def main() -> int:
     """Checks every crate; see the module's description."""
     problems: list[str] = []
-    for crate, table in TABLES.items():
-        problems += check_crate(ROOT / crate / "src", read_table(table))
+    tables = {name: table for name, table in read_tables().items() if name.startswith("bustapi-")}
+    for crate, table in tables.items():
+        problems += check_crate(ROOT / crate / "src", table)
     for problem in problems:
         print(problem)
-    print(f"folders of {len(TABLES)} crates: {len(problems)} violations")
+    print(f"folders of {len(tables)} crates: {len(problems)} violations")
     return 1 if problems else 0
 
 

@@ -1,6 +1,6 @@
 """Checks who imports whom in `python/bustapi`.
 
-The table below is the package's architecture: a module imports only from lines below its own.
+Its table in `docs/architecture.md` counts: a module imports only from lines below its own.
 Modules that share a line do not know each other. Imports under `TYPE_CHECKING` may point up,
 since they do not happen. Beyond the table:
 
@@ -17,54 +17,15 @@ from __future__ import annotations
 
 import ast
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from architecture import PAGE, ROOT, read_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1] / "python" / "bustapi"
-
-TABLE = """
-    __main__
-    flask_compat
-    __init__
-    debughelpers
-    app
-    blueprints
-    sansio.app | sansio.blueprints
-    sansio.scaffold
-    scaffold
-    lifecycle | plan
-    testing
-    cli.__main__
-    cli.__init__
-    cli.group
-    cli.run | cli.commands
-    cli.options
-    cli.context
-    cli.discovery | serving.run
-    serving.__init__
-    serving.native
-    serving.reloading | serving.supervisor
-    serving.server | serving.settings | serving.werkzeug_parts | serving.worker
-    serving.green_threads
-    asgi
-    ctx | templating | sessions | views | logging | resources
-    wrappers
-    request | response
-    explanations
-    helpers
-    json.tag
-    json.__init__
-    json.operations
-    json.provider
-    globals
-    config | routing | exceptions | signals | package_location | version | sansio.__init__
-    event_loop | foreign_flask
-    typing
-    _native
-"""
+PACKAGE = ROOT / "python" / "bustapi"
 
 NATIVE = {"request", "response", "routing", "sessions", "json.operations", "json.provider"}
 NATIVE |= {"app", "event_loop", "plan", "resources", "serving.server", "serving.settings"}
@@ -74,12 +35,6 @@ NATIVE |= {"ctx", "globals"}
 
 # What changes a mapping.
 _CHANGES = {"clear", "pop", "popitem", "setdefault", "update"}
-
-
-def read_table(text: str) -> dict[str, int]:
-    """The line of each module; a larger number is further down."""
-    lines = [line.split("|") for line in text.strip().splitlines()]
-    return {module.strip(): number for number, line in enumerate(lines) for module in line}
 
 
 def module_name(path: Path) -> str:
@@ -175,7 +130,7 @@ def check_module(path: Path, table: dict[str, int]) -> Iterator[tuple[int, str]]
     tree = ast.parse(source, str(path))
     line = table.get(module)
     if line is None:
-        yield 1, f"`{module}` is not in the table of {Path(__file__).name}"
+        yield 1, f"`{module}` is not in the table of {PAGE.name}"
         return
     imports = Imports(module, set(table))
     imports.visit(tree)
@@ -197,7 +152,7 @@ def check_module(path: Path, table: dict[str, int]) -> Iterator[tuple[int, str]]
 
 def main() -> int:
     """Checks every module; see the module's description."""
-    table = read_table(TABLE)
+    table = read_tables()["python/bustapi"]
     paths = sorted(PACKAGE.rglob("*.py"))
     problems = [
         f"{path.relative_to(PACKAGE.parents[1])}:{line}: {text}"

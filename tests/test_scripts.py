@@ -24,6 +24,7 @@ def load_script(name: str) -> ModuleType:
     return module
 
 
+architecture = load_script("architecture")
 check_imports = load_script("check_imports")
 
 TABLE = """
@@ -71,7 +72,7 @@ def test_import_checker(
     path = tmp_path / f"{name}.py"
     path.parent.mkdir(exist_ok=True)
     path.write_text(source)
-    found = [text for _, text in check_imports.check_module(path, check_imports.read_table(TABLE))]
+    found = [text for _, text in check_imports.check_module(path, architecture.read_table(TABLE))]
     if problem is None:
         assert found == []
     else:
@@ -187,7 +188,7 @@ def test_folder_checker(tmp_path: Path, name: str, source: str, problem: str | N
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     source_folder = tmp_path / "crate" / "src"
-    found = list(check_folders.check_crate(source_folder, check_folders.read_table(FOLDERS)))
+    found = list(check_folders.check_crate(source_folder, architecture.read_table(FOLDERS)))
     if problem is None:
         assert found == []
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import typing as t
 
 import pytest
@@ -11,7 +10,8 @@ import pytest
 from . import table  # noqa: F401 importing it fills the table
 from .case import CASES
 from .compare import SERVER_ANSWERS, expect, simplify
-from .record import EXPECTED, flasks_answers, take
+from .record import flasks_answers, take
+from .record import recorded as read_recorded
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ DOORS = [
 
 @functools.cache
 def recorded() -> dict[str, t.Any]:
-    return json.loads(EXPECTED.read_text())
+    return read_recorded()
 
 
 @functools.cache
