@@ -30,8 +30,12 @@ pub struct Config {
     /// How much of a body that nobody has read is received all the same, in bytes, so that the
     /// connection can be used again; it is closed behind the answer where there is more.
     pub unread_body_size: u64,
-    /// Most open connections; further ones wait in the listen queue.
+    /// Most open connections. For a further one the connection is closed that has waited longest
+    /// for its next request; with none to close, it waits in the listen queue.
     pub max_connections: usize,
+    /// File descriptors that are left to the application: with fewer to be had, no connection is
+    /// accepted. A quarter of the system's limit at most.
+    pub reserved_descriptors: usize,
     /// Length of the system's queue of connections not yet accepted.
     pub backlog: i32,
     /// Time for a head to arrive, from its first byte; then 408.
@@ -73,6 +77,8 @@ impl Default for Config {
             // Received in less time than a client needs for a new connection.
             unread_body_size: 256 * 1024,
             max_connections: 10_000,
+            // A few requests at once that each open a file, a template or a connection.
+            reserved_descriptors: 16,
             backlog: 2048,
             head_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(60),
@@ -151,6 +157,7 @@ settings! {
     gathered_body_size: 0..=i64::MAX,
     unread_body_size: 0..=MOST_BYTES,
     max_connections: 1..=MOST,
+    reserved_descriptors: 0..=MOST,
     backlog: 1..=MOST,
     head_timeout: 0..=LONGEST,
     body_timeout: 0..=LONGEST,

@@ -36,7 +36,7 @@ pub use dispatch::handler::Handler;
 pub use dispatch::routed::{Matched, Routed};
 pub use dispatch::routes::{Dispatcher, Routes};
 pub use error::{ReadError, ServerError, SettingError};
-pub use exchange::access_log::{AccessHook, AccessRecord};
+pub use exchange::access_log::{AccessHook, AccessRecord, RequestLine};
 pub use exchange::gathered::{Gathered, Gathering};
 pub use exchange::incoming::IncomingBody;
 pub use exchange::own_answers::internal_error;

@@ -19,5 +19,5 @@ pub mod wsgi;
 
 pub use body::{Body, BodyError, BodyStream, FileRange};
 pub use error::HttpError;
-pub use request::{ConnInfo, Peer, Request, Scheme};
+pub use request::{ConnInfo, Peer, RawTarget, Request, Scheme, sent_query, sent_target};
 pub use response::{ReasonPhrase, Response, text_response};

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
 
 /// The scheme a connection speaks, before any proxy header is considered.
@@ -54,6 +55,37 @@ pub struct ConnInfo {
     pub local: Peer,
     /// The scheme spoken on the connection itself.
     pub scheme: Scheme,
+}
+
+/// Path and query of a target exactly as they were sent, where they hold characters that
+/// `http::Uri` has only percent-encoded: an extension of a request's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawTarget(pub Bytes);
+
+/// Path and query of a target as they were sent.
+#[must_use]
+pub fn sent_target(head: &Parts) -> &[u8] {
+    match head.extensions.get::<RawTarget>() {
+        Some(RawTarget(target)) => target,
+        None => match head.uri.path_and_query() {
+            Some(target) => target.as_str().as_bytes(),
+            None => b"/",
+        },
+    }
+}
+
+/// What follows the `?` of a target as it was sent, without a fragment; empty where there is none.
+#[must_use]
+pub fn sent_query(head: &Parts) -> &[u8] {
+    let Some(RawTarget(target)) = head.extensions.get() else {
+        return head.uri.query().unwrap_or_default().as_bytes();
+    };
+    let target = target
+        .split(|byte| *byte == b'#')
+        .next()
+        .unwrap_or_default();
+    let start = target.iter().position(|byte| *byte == b'?');
+    start.map_or(&[], |start| &target[start + 1..])
 }
 
 /// A request: its head as parsed, the connection it came on, and its body.

@@ -36,6 +36,9 @@ pub enum Fault {
     TransferEncoding,
     /// An HTTP/1.1 request without `Host`, with several, or with one that names no host.
     Host,
+    /// The target has characters that have to be percent-encoded. Nothing of the line has been
+    /// taken: it can be checked again once they are.
+    Target,
     /// A chunk's size line or end breaks RFC 9112 section 7.1.
     Chunk,
 }
@@ -65,6 +68,12 @@ pub struct Refusal {
 pub struct Guard {
     place: Place,
     head: Head,
+    /// The host that was named last, to be known again: most requests of a connection name one.
+    host: Vec<u8>,
+    /// The request line of the head that came last, where somebody wants it.
+    request_line: Option<Vec<u8>>,
+    /// How many heads have begun.
+    heads: u64,
     /// The beginning of a line whose end has not come yet; bounded by hyper's limit on heads.
     line: Vec<u8>,
 }
@@ -89,6 +98,30 @@ enum Place {
 }
 
 impl Guard {
+    /// Keeps each request line until the next one, for [`Guard::request_line`].
+    pub(crate) fn keep_request_lines(&mut self) {
+        self.request_line = Some(Vec::new());
+    }
+
+    /// The request line of the last head, if it is kept.
+    pub(crate) fn request_line(&self) -> &[u8] {
+        self.request_line.as_deref().unwrap_or_default()
+    }
+
+    /// How many heads have begun.
+    pub(crate) fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Forgets the beginning of a request line of at most `most` bytes, to be checked again with
+    /// the rest of it; how many bytes that were.
+    pub(crate) fn take_back_request_line(&mut self, most: usize) -> usize {
+        if self.place != Place::Head || self.head.began || self.line.len() > most {
+            return 0;
+        }
+        take(&mut self.line).len()
+    }
+
     /// Follows `bytes`, the next ones of the connection.
     ///
     /// # Errors
@@ -182,10 +215,17 @@ impl Guard {
             }
         } else if !self.head.began {
             self.head.begin(text)?;
+            if self.head.began {
+                self.heads += 1;
+                if let Some(kept) = &mut self.request_line {
+                    kept.clear();
+                    kept.extend_from_slice(text);
+                }
+            }
         } else if text.is_empty() {
             self.place = take(&mut self.head).finish()?;
         } else {
-            self.head.take_field(text)?;
+            self.head.take_field(text, &mut self.host)?;
         }
         Ok(())
     }
@@ -212,6 +252,9 @@ impl Head {
                 Ok(())
             };
         }
+        if (request_line.iter()).any(|byte| IS_TO_BE_ENCODED[usize::from(*byte)]) {
+            return Err(Fault::Target);
+        }
         self.began = true;
         // hyper serves versions 1.0 and 1.1 and refuses any other text here.
         self.is_http_11 = request_line.ends_with(b"1.1");
@@ -219,13 +262,20 @@ impl Head {
     }
 
     #[inline]
-    fn take_field(&mut self, line: &[u8]) -> Result<(), Fault> {
+    fn take_field(&mut self, line: &[u8], known_host: &mut Vec<u8>) -> Result<(), Fault> {
         // A name with white space behind it is no token, which hyper refuses.
         match line[0] | 0x20 {
             b'h' => {
                 if let Some(value) = value_of(line, b"host") {
-                    if self.hosts > 0 || !is_host(value) {
+                    if self.hosts > 0 {
                         return Err(Fault::Host);
+                    }
+                    if value.is_empty() || value != known_host.as_slice() {
+                        if !is_host(value) {
+                            return Err(Fault::Host);
+                        }
+                        known_host.clear();
+                        known_host.extend_from_slice(value);
                     }
                     self.hosts += 1;
                 }
@@ -283,6 +333,23 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     })
 }
 
+/// What clients send raw although it has to be percent-encoded (RFC 3986 section 2), and
+/// `http::Uri` takes nowhere or only in some places; other servers take it.
+pub(crate) const IS_TO_BE_ENCODED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < u8::MAX {
+        table[byte as usize] = byte >= 0x80
+            || matches!(
+                byte,
+                b'"' | b'<' | b'>' | b'`' | b'\\' | b'^' | b'{' | b'|' | b'}'
+            );
+        byte += 1;
+    }
+    table[u8::MAX as usize] = true;
+    table
+};
+
 /// The bytes of a registered name or an IPv4 address. The list keeps markup and paths out of
 /// URLs made from the host.
 const IN_HOST: [bool; 256] = {
@@ -300,8 +367,24 @@ const IN_HOST: [bool; 256] = {
     table
 };
 
+/// Longest part of a host between dots (RFC 1035 section 2.3.4).
+const MAX_LABEL: usize = 63;
+
+/// Whether Werkzeug binds a map of rules to this host, which it encodes as a domain name: labels are
+/// neither empty nor too long. It takes an unusual port for a part of the last one.
+fn has_labels(value: &[u8]) -> bool {
+    let host = value.strip_suffix(b":80").unwrap_or(value);
+    let mut labels = host.split(|byte| *byte == b'.').rev();
+    labels.next().is_none_or(|last| last.len() <= MAX_LABEL)
+        && labels.all(|label| (1..=MAX_LABEL).contains(&label.len()))
+}
+
 /// Whether `value` is a host and possibly a port (RFC 3986 section 3.2.2).
-fn is_host(value: &[u8]) -> bool {
+pub(crate) fn is_host(value: &[u8]) -> bool {
+    has_labels(value) && is_host_and_port(value)
+}
+
+fn is_host_and_port(value: &[u8]) -> bool {
     let in_host = |byte: &u8| IN_HOST[usize::from(*byte)];
     let host_end = match value.strip_prefix(b"[") {
         None => value.iter().position(|byte| !in_host(byte)),

@@ -1,5 +1,6 @@
 //! One connection: hyper's HTTP/1.1 with limits, driving the dispatcher.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,19 +9,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bustapi_http::{Body, ConnInfo, ReasonPhrase, Request, Response};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
+use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::request::Parts;
-use http::{Method, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 
 use crate::config::Config;
+use crate::connection::framing::is_host;
+use crate::connection::rejection::Rejection;
 use crate::connection::stream::Stream;
 use crate::dispatch::routes::Dispatcher;
 use crate::error::ReadError;
-use crate::exchange::access_log::{AccessEntry, AccessHook};
+use crate::exchange::access_log::{AccessEntry, AccessHook, RequestLine};
 use crate::exchange::arriving::{Arriving, Unread};
 use crate::exchange::deadlines::{ConnState, Phase, Watched};
 use crate::exchange::incoming::IncomingBody;
@@ -33,6 +36,7 @@ use crate::log::log;
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
+    pub(crate) protocol: http1::Builder,
     pub(crate) config: Config,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) access_hook: Option<AccessHook>,
@@ -62,21 +66,26 @@ const MIN_BUFFER: usize = 64 * 1024;
 
 /// Serves one connection to its end.
 pub(crate) fn serve(
-    builder: &http1::Builder,
     stream: Stream,
     info: ConnInfo,
     watched: Watched,
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
 ) -> impl Future<Output = ()> + Send + use<> {
     let state = Arc::clone(&watched.state);
+    let stream = match shared.access_hook {
+        Some(_) => stream.with_request_lines(),
+        None => stream,
+    };
     let service = RequestService {
-        shared,
+        shared: Arc::clone(shared),
         info: Arc::new(info),
         state: Arc::clone(&state),
+        requests: Cell::new(0),
     };
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = (shared.protocol).serve_connection(TokioIo::new(stream), service);
     Connection {
         protocol: Some(connection),
+        lingering: None,
         state,
         registered: false,
         draining: false,
@@ -87,7 +96,10 @@ pub(crate) fn serve(
 type Protocol = http1::Connection<TokioIo<Stream>, RequestService>;
 
 struct Connection {
+    /// `None` once hyper is done.
     protocol: Option<Protocol>,
+    /// The stream while only the client's last bytes are awaited.
+    lingering: Option<Stream>,
     state: Arc<ConnState>,
     registered: bool,
     draining: bool,
@@ -98,23 +110,49 @@ impl Future for Connection {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if !self.registered {
+        let this = &mut *self;
+        if !this.registered {
             // A tokio task keeps one waker for its whole life.
-            self.state.set_waker(context.waker());
-            self.registered = true;
+            this.state.set_waker(context.waker());
+            this.registered = true;
         }
-        if self.state.is_expired() {
-            if let Some(connection) = self.protocol.take() {
-                expire(connection, &self.state);
+        if this.state.is_expired() {
+            if let Some(connection) = this.protocol.take() {
+                expire(connection, &this.state);
             }
             return Poll::Ready(());
         }
+        this.state.poll_leftover(context);
+        if this.protocol.is_some() {
+            let Ok(polled) = this.poll_protocol(context) else {
+                log("an answer panicked while it was sent");
+                return Poll::Ready(());
+            };
+            let result = ready!(polled);
+            if let Some(connection) = this.protocol.take() {
+                // Errors here are the client's (it went away, or sent what is refused) or a
+                // body's, which has been logged.
+                this.end(connection, result.err().as_ref());
+            }
+        }
+        match &mut this.lingering {
+            Some(stream) => stream.poll_linger(context),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Connection {
+    /// Has hyper go on; `Err` where something panicked.
+    fn poll_protocol(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> std::thread::Result<Poll<hyper::Result<()>>> {
         let begin_drain = self.state.is_draining() && !self.draining;
         self.draining |= begin_drain;
         let waits_for_request = self.state.waits_for_request();
-        self.state.poll_leftover(context);
         let Some(connection) = &mut self.protocol else {
-            return Poll::Ready(());
+            return Ok(Poll::Ready(Ok(())));
         };
         let mut connection = Pin::new(connection);
         let poll = || {
@@ -131,22 +169,39 @@ impl Future for Connection {
             }
             connection.as_mut().poll(context)
         };
-        let Ok(polled) = catch_unwind(AssertUnwindSafe(poll)) else {
-            log("an answer panicked while it was sent");
-            return Poll::Ready(());
-        };
-        // Errors here are the client's (it went away, or sent what hyper has answered with 400)
-        // or a body's, which has been logged.
-        polled.map(|_| ())
+        catch_unwind(AssertUnwindSafe(poll))
+    }
+
+    /// Does what is left when hyper is done: refuses a request that could not be read, and waits
+    /// for the client to have read its last answer.
+    fn end(&mut self, connection: Protocol, error: Option<&hyper::Error>) {
+        let parts = connection.into_parts();
+        let (stream, service) = (parts.io.into_inner(), parts.service);
+        if let Some(rejection) = stream.rejection(error, &parts.read_buf) {
+            let request = stream.refused_line(&parts.read_buf);
+            service.reject(&stream, &rejection, request);
+        }
+        if stream.may_receive() {
+            self.state.enter(Phase::Closing);
+            self.lingering = Some(stream);
+        }
     }
 }
 
 /// Ends a connection whose time is up; one that still owes its request is told so.
 fn expire(connection: Protocol, state: &ConnState) {
+    let owes_head = state.phase() == Phase::Head;
     if state.owes_request() && !state.is_draining() {
-        let stream = connection.into_parts().io.into_inner();
-        // Best effort: a client that does not read its answers is not waited for.
-        drop(stream.socket.try_write(own_answers::REQUEST_TIMEOUT_ANSWER));
+        let parts = connection.into_parts();
+        let rejection = Rejection::of_late_request();
+        let stream = parts.io.into_inner();
+        if owes_head {
+            let request = stream.refused_line(&parts.read_buf);
+            parts.service.reject(&stream, &rejection, request);
+        } else {
+            // The request is open: it is noted when it is dropped.
+            drop(stream.socket.try_write(&rejection.to_bytes()));
+        }
     }
 }
 
@@ -155,6 +210,8 @@ struct RequestService {
     shared: Arc<Shared>,
     info: Arc<ConnInfo>,
     state: Arc<ConnState>,
+    /// How many have come.
+    requests: Cell<u64>,
 }
 
 impl Service<http::Request<Incoming>> for RequestService {
@@ -164,7 +221,11 @@ impl Service<http::Request<Incoming>> for RequestService {
 
     fn call(&self, request: http::Request<Incoming>) -> Answering {
         self.state.open();
-        let (head, incoming) = request.into_parts();
+        let (mut head, incoming) = request.into_parts();
+        self.requests.update(|count| count + 1);
+        if let Some(raw_target) = self.state.take_raw_target(self.requests.get()) {
+            head.extensions.insert(raw_target);
+        }
         let is_head = head.method == Method::HEAD;
         let takes_interim = head.version == Version::HTTP_11;
         let entry = self
@@ -209,6 +270,16 @@ fn dispatch(shared: &Shared, head: Parts, conn: &Arc<ConnInfo>, body: RequestBod
 }
 
 impl RequestService {
+    /// Answers a request that was not read, and notes it.
+    fn reject(&self, stream: &Stream, rejection: &Rejection, request: RequestLine) {
+        // Best effort: a client that does not read its answers is not waited for.
+        drop(stream.socket.try_write(&rejection.to_bytes()));
+        if let Some(hook) = &self.shared.access_hook {
+            let sent = rejection.body_length() as u64;
+            AccessEntry::write_refused(hook, &self.info, request, rejection.status, sent);
+        }
+    }
+
     /// The answer to a head that no handler should see.
     fn refuse(&self, head: &Parts) -> Option<Response> {
         let uri = &head.uri;
@@ -217,14 +288,15 @@ impl RequestService {
         }
         if uri.path().as_bytes().first() != Some(&b'/') {
             let asks_server = head.method == Method::OPTIONS && uri.path() == "*";
-            return (!asks_server).then(own_answers::bad_request);
+            return (!asks_server).then(own_answers::bad_target);
         }
         if target_length(uri) > self.shared.config.max_target_size {
             return Some(own_answers::target_too_long());
         }
-        // User information is for clients to keep (RFC 9110 section 4.2.4).
+        // It takes the place of the Host field. User information is for clients to keep (RFC 9110
+        // section 4.2.4).
         let authority = uri.authority()?.as_str();
-        authority.contains('@').then(own_answers::bad_request)
+        (!is_host(authority.as_bytes())).then(own_answers::bad_authority)
     }
 
     /// Decides how a body is read: refused, whole and beforehand, or as the handler asks.
@@ -285,6 +357,27 @@ struct Answering {
     takes_interim: bool,
     state: Arc<ConnState>,
     entry: Option<Box<AccessEntry>>,
+}
+
+impl Drop for Answering {
+    /// Notes a request whose client has gone, or was given up, before it was answered.
+    fn drop(&mut self) {
+        if let Some(mut entry) = self.entry.take() {
+            entry.set_status(if self.state.is_expired() && self.state.is_draining() {
+                StatusCode::SERVICE_UNAVAILABLE
+            } else if self.state.is_expired() && self.state.owes_request() {
+                StatusCode::REQUEST_TIMEOUT
+            } else {
+                client_closed_request()
+            });
+            entry.write();
+        }
+    }
+}
+
+/// What other servers note for a request that its client has not waited for.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 impl Answering {
@@ -358,10 +451,12 @@ impl Future for Answering {
                 unread: self.unread.take(),
             })
         };
-        let has_length = matches!(response.body(), Body::Empty)
-            && response.headers().contains_key(CONTENT_LENGTH);
+        let length = match response.body() {
+            Body::Empty | Body::Stream(_) => sendable::content_length(&response),
+            _ => None,
+        };
         let file_pieces = || self.state.file_pieces();
-        let wire = |body| WireBody::new(body, tail, file_pieces).with_length(has_length);
+        let wire = |body| WireBody::new(body, tail, file_pieces).with_length(length);
         Poll::Ready(Ok(response.map(wire)))
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod framing;
 pub(crate) mod http1;
+pub(crate) mod rejection;
 pub(crate) mod socket;
 pub(crate) mod stream;

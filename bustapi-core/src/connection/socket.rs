@@ -38,6 +38,22 @@ impl Socket {
         }
     }
 
+    /// The number of its file descriptor; 0 where there are none.
+    pub(crate) fn number(&self) -> usize {
+        #[cfg(unix)]
+        {
+            use std::os::fd::AsRawFd;
+
+            let number = match self {
+                Self::Tcp(stream) => stream.as_raw_fd(),
+                Self::Unix(stream) => stream.as_raw_fd(),
+            };
+            usize::try_from(number).unwrap_or(0)
+        }
+        #[cfg(not(unix))]
+        0
+    }
+
     /// What the system has learnt of the connection's end.
     pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
         match self {

@@ -11,6 +11,19 @@
 //! for a coroutine that would be cancelled, the client is asked by an interim answer, which
 //! every client of HTTP/1.1 passes over (RFC 9110 section 15.2). It is `100`, as some libraries
 //! know no other, and it is sent a tick after the end, so that quick answers come alone.
+//!
+//! # Requests that are refused
+//!
+//! Where the guard refuses a head, hyper is told that the client has ended its sending, once the
+//! requests before it have been answered. Where hyper refuses one, its answer is swallowed: it is
+//! known by being written while no request is open and none is left to be answered. Either way the
+//! connection gives the answer, which says why, and notes the request in the access log.
+//!
+//! # Targets that are mended
+//!
+//! Some clients send characters raw that have to be percent-encoded. hyper refuses them, others do
+//! not. So they are encoded before hyper sees them, and the target as it was is handed on beside
+//! the request. For that the beginning of a request line is held back until its end has come.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -20,28 +33,32 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::connection::framing::{Guard, Refusal};
+use bustapi_http::RawTarget;
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+
+use crate::connection::framing::{Fault, Guard, Refusal};
+use crate::connection::rejection::{Rejection, mend_target};
 use crate::connection::socket::Socket;
-use crate::exchange::deadlines::{ConnState, Phase};
+use crate::exchange::access_log::RequestLine;
+use crate::exchange::deadlines::ConnState;
 #[cfg(target_os = "linux")]
 use crate::exchange::file_body::is_stand_in;
 #[cfg(target_os = "linux")]
 use crate::log::log;
 
-/// Given to hyper in place of the rest of a refused head: no head may hold a NUL, so hyper
-/// answers 400 once the requests before it are answered, and closes.
-const REFUSED_HEAD: &[u8] = b"\0\r\n\r\n";
-
 /// What makes the system of a client that has gone answer, and means nothing to one that has not.
 const ARE_YOU_THERE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What hyper reads after a refusal.
+/// What the guard has refused.
 #[derive(Debug)]
 enum Refused {
-    /// What is left of [`REFUSED_HEAD`].
-    Head(&'static [u8]),
-    /// An error.
+    /// A head; what came of the line with the fault. hyper reads an end.
+    Head(Fault, Bytes),
+    /// A body. hyper reads an error.
     Body,
+    /// A head that hyper refuses with this status, which nobody has been told yet.
+    ByParser(StatusCode),
 }
 
 /// A socket whose progress is noted.
@@ -53,11 +70,18 @@ pub(crate) struct Stream {
     refused: Option<Refused>,
     /// Whether the client has ended its sending.
     ended: bool,
+    /// Whether it has done so in the midst of a head.
+    ended_within_head: bool,
     /// Whether it has been asked since if it is still there.
     asked: bool,
-    /// Whether no more will be written and only the client's last bytes are awaited.
-    lingers: bool,
+    /// What is read before anything else of the socket.
+    pending: Bytes,
+    /// The beginning of a request line, held back as its target may have to be mended.
+    held: BytesMut,
 }
+
+/// Longer beginnings of request lines are not held back: hyper refuses such a line.
+const MAX_HELD: usize = 8 * 1024;
 
 impl Stream {
     pub(crate) fn new(socket: Socket, state: Arc<ConnState>) -> Self {
@@ -67,9 +91,17 @@ impl Stream {
             guard: Guard::default(),
             refused: None,
             ended: false,
+            ended_within_head: false,
             asked: false,
-            lingers: false,
+            pending: Bytes::new(),
+            held: BytesMut::new(),
         }
+    }
+
+    /// Keeps what is needed for the access log.
+    pub(crate) fn with_request_lines(mut self) -> Self {
+        self.guard.keep_request_lines();
+        self
     }
 
     fn note(&self, written: &Poll<io::Result<usize>>) {
@@ -113,24 +145,134 @@ impl Stream {
         self.socket.poll_write_vectored(context, slices)
     }
 
-    /// Takes back the bytes from the fault on, and puts in their place what makes hyper refuse.
-    fn refuse(
-        &mut self,
-        refusal: Refusal,
-        before: usize,
-        buffer: &mut ReadBuf<'_>,
-    ) -> io::Result<()> {
-        buffer.set_filled(before + refusal.allowed);
-        if refusal.in_head {
-            self.refused = Some(Refused::Head(REFUSED_HEAD));
-            // There is room, as at least one byte was taken back.
-            return self.read_refused(buffer);
+    /// Takes in what has been read into `buffer` behind the first `before` bytes.
+    fn take_in(&mut self, before: usize, buffer: &mut ReadBuf<'_>) {
+        let checked = self.guard.check(&buffer.filled()[before..]);
+        match checked {
+            Ok(()) => self.hold_back(before, buffer),
+            Err(refusal) => self.refuse(refusal, before, buffer),
         }
-        self.refused = Some(Refused::Body);
-        if refusal.allowed > 0 {
-            return Ok(());
+        let within_head = self.guard.is_within_head() || !self.held.is_empty();
+        self.state.received(within_head);
+    }
+
+    /// Holds back a request line whose end has not come.
+    fn hold_back(&mut self, before: usize, buffer: &mut ReadBuf<'_>) {
+        // With more at hand, its end is not what is missing.
+        if !self.pending.is_empty() {
+            return;
         }
-        self.read_refused(buffer)
+        let filled = buffer.filled().len();
+        let most = (filled - before).min(MAX_HELD);
+        let length = self.guard.take_back_request_line(most);
+        if length > 0 {
+            let start = filled - length;
+            self.held.extend_from_slice(&buffer.filled()[start..]);
+            buffer.set_filled(start);
+        }
+    }
+
+    /// Takes back the bytes from the fault on. A target is mended and read again.
+    fn refuse(&mut self, refusal: Refusal, before: usize, buffer: &mut ReadBuf<'_>) {
+        let end = before + refusal.allowed;
+        let rest = &buffer.filled()[end..];
+        if refusal.fault == Fault::Target {
+            let mut head = BytesMut::from(rest);
+            head.extend_from_slice(&self.pending);
+            if let Some(mended) = mend_target(&head.freeze()) {
+                let number = self.guard.heads() + 1;
+                self.state.note_raw_target(number, RawTarget(mended.target));
+                self.pending = mended.head;
+                buffer.set_filled(end);
+                return;
+            }
+        }
+        self.refused = Some(if refusal.in_head {
+            let line = &rest[..rest.len().min(RequestLine::MAX_UNREAD)];
+            Refused::Head(refusal.fault, Bytes::copy_from_slice(line))
+        } else {
+            Refused::Body
+        });
+        buffer.set_filled(end);
+    }
+
+    /// What hyper reads after what the guard has refused.
+    fn poll_refused(&self) -> Poll<io::Result<()>> {
+        match &self.refused {
+            Some(Refused::Body) => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the framing of the body is broken",
+            ))),
+            _ if self.state.owes_answer() => {
+                self.state.wait_for_flush();
+                Poll::Pending
+            }
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Why the request is refused whose head hyper holds in `head`, if it is: `error` is how hyper
+    /// ended.
+    pub(crate) fn rejection(&self, error: Option<&hyper::Error>, head: &[u8]) -> Option<Rejection> {
+        match (&self.refused, error) {
+            (Some(Refused::Head(fault, line)), _) => {
+                let seen = if head.is_empty() { line } else { head };
+                Some(Rejection::of_fault(*fault, seen))
+            }
+            (Some(Refused::ByParser(status)), Some(error)) => {
+                Some(Rejection::of_parser(*status, error, head))
+            }
+            (None, Some(error)) if error.is_parse() => {
+                Some(Rejection::of_parser(StatusCode::BAD_REQUEST, error, head))
+            }
+            (None, _) if self.ended_within_head && !self.state.owes_answer() => {
+                Some(Rejection::of_broken_head())
+            }
+            _ => None,
+        }
+    }
+
+    /// The first line of a request that was refused, as far as it came; hyper holds `head`.
+    pub(crate) fn refused_line(&self, head: &[u8]) -> RequestLine {
+        let line = match &self.refused {
+            _ if !head.is_empty() => head,
+            Some(Refused::Head(_, line)) => line,
+            _ if !self.held.is_empty() => &self.held,
+            _ => self.guard.request_line(),
+        };
+        RequestLine::of_unread(line)
+    }
+
+    /// Swallows hyper's own answer to a head that it refuses, and keeps its status.
+    fn swallow(&mut self, slices: &[io::IoSlice<'_>]) -> usize {
+        if self.refused.is_none() {
+            let status = slices.iter().find(|slice| !slice.is_empty());
+            let status = status.and_then(|slice| StatusCode::from_bytes(slice.get(9..12)?).ok());
+            self.refused = Some(Refused::ByParser(status.unwrap_or(StatusCode::BAD_REQUEST)));
+        }
+        slices.iter().map(|slice| slice.len()).sum()
+    }
+
+    /// Whether the client may still be sending, so that it would lose what it has not read of the
+    /// last answer if the connection was closed: closing with bytes unread resets it.
+    pub(crate) fn may_receive(&self) -> bool {
+        self.refused.is_some() || !self.guard.is_between_requests()
+    }
+
+    /// Ends the writing side, then reads and drops what comes until the client ends, too. The
+    /// watch sees to it that this is not for long.
+    pub(crate) fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Poll::Ready(Err(_)) = self.socket.poll_shutdown(context) {
+            return Poll::Ready(());
+        }
+        let mut scratch = [MaybeUninit::uninit(); 8192];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            match ready!(self.socket.poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 
     /// The end of the client's sending, which is held back while a request is served that has
@@ -140,13 +282,16 @@ impl Stream {
     ///
     /// The system's, once it knows that the client has gone.
     fn poll_end(&mut self) -> Poll<io::Result<()>> {
-        if !(self.guard.is_between_requests() && self.state.is_serving()) {
+        let within_head = self.guard.is_within_head() || !self.held.is_empty();
+        if !((within_head || self.guard.is_between_requests()) && self.state.owes_answer()) {
+            self.ended_within_head = within_head;
             return Poll::Ready(Ok(()));
         }
         if !self.ended {
             self.ended = true;
             self.state.client_ends();
         }
+        self.state.wait_for_flush();
         if !self.asked && self.state.is_time_to_ask() {
             self.asked = true;
             if self.socket.try_write(ARE_YOU_THERE)? != ARE_YOU_THERE.len() {
@@ -158,22 +303,6 @@ impl Stream {
             None => Poll::Pending,
         }
     }
-
-    fn read_refused(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
-        match &mut self.refused {
-            Some(Refused::Head(rest)) => {
-                let (now, later) = rest.split_at(rest.len().min(buffer.remaining()));
-                buffer.put_slice(now);
-                *rest = later;
-                Ok(())
-            }
-            Some(Refused::Body) => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the framing of the body is broken",
-            )),
-            None => Ok(()),
-        }
-    }
 }
 
 impl AsyncRead for Stream {
@@ -182,24 +311,34 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.refused.is_some() {
-            return Poll::Ready(self.read_refused(buffer));
+        loop {
+            let before = buffer.filled().len();
+            if !self.pending.is_empty() {
+                let length = self.pending.len().min(buffer.remaining());
+                buffer.put_slice(&self.pending.split_to(length));
+            } else if self.refused.is_some() {
+                return self.poll_refused();
+            } else if self.ended {
+                return self.poll_end();
+            } else {
+                ready!(self.socket.poll_read(context, buffer))?;
+                if buffer.filled().len() == before {
+                    return self.poll_end();
+                }
+                if !self.held.is_empty() {
+                    let mut line = std::mem::take(&mut self.held);
+                    line.extend_from_slice(&buffer.filled()[before..]);
+                    buffer.set_filled(before);
+                    self.pending = line.freeze();
+                    continue;
+                }
+            }
+            self.take_in(before, buffer);
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+            // An empty reading would be the end.
         }
-        if self.ended {
-            return self.poll_end();
-        }
-        let before = buffer.filled().len();
-        ready!(self.socket.poll_read(context, buffer))?;
-        let bytes = &buffer.filled()[before..];
-        if bytes.is_empty() {
-            return self.poll_end();
-        }
-        let checked = self.guard.check(bytes);
-        self.state.received(self.guard.is_within_head());
-        Poll::Ready(match checked {
-            Ok(()) => Ok(()),
-            Err(refusal) => self.refuse(refusal, before, buffer),
-        })
     }
 }
 
@@ -217,6 +356,9 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if !self.state.owes_answer() {
+            return Poll::Ready(Ok(self.swallow(slices)));
+        }
         let polled = self.poll_write_chunks(context, slices);
         self.note(&polled);
         polled
@@ -227,29 +369,16 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Sockets keep nothing back.
+        // Sockets keep nothing back. hyper comes here when it has written all that it has.
+        self.state.flushed();
         Poll::Ready(Ok(()))
     }
 
-    /// Ends the writing side. Where the client may still be sending, its bytes are then read
-    /// and dropped until it ends too or the watch loses patience: closing with bytes unread
-    /// resets the connection, and the client would lose the answer that it has not read yet.
+    /// Ends the writing side, unless a refused request has yet to be answered.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.lingers {
-            ready!(self.socket.poll_shutdown(context))?;
-            if self.refused.is_none() && self.guard.is_between_requests() {
-                return Poll::Ready(Ok(()));
-            }
-            self.lingers = true;
-            self.state.enter(Phase::Closing);
-        }
-        let mut scratch = [MaybeUninit::uninit(); 8192];
-        loop {
-            let mut buffer = ReadBuf::uninit(&mut scratch);
-            ready!(self.socket.poll_read(context, &mut buffer))?;
-            if buffer.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
+        match self.refused {
+            Some(Refused::Head(..) | Refused::ByParser(_)) => Poll::Ready(Ok(())),
+            _ => self.socket.poll_shutdown(context),
         }
     }
 }

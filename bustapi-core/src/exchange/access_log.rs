@@ -9,12 +9,68 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bustapi_http::{ConnInfo, Peer};
+use bytes::Bytes;
 use http::header::{HeaderValue, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode, Uri, Version};
 
 /// Takes records as requests end; called on the IO thread, so it must not wait.
 pub type AccessHook = Arc<dyn Fn(&AccessRecord) + Send + Sync>;
+
+/// What a request asks for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum RequestLine {
+    /// A request that was understood.
+    Read {
+        /// Its method.
+        method: Method,
+        /// Its target, with characters that do not belong there percent-encoded.
+        target: Uri,
+        /// Its version.
+        version: Version,
+    },
+    /// A request that was refused for its head: the first line of it, as far as it came and at most
+    /// [`RequestLine::MAX_UNREAD`] bytes.
+    Unread(Bytes),
+}
+
+impl RequestLine {
+    /// How much is kept of a line that was not understood, in bytes: enough to tell what it was.
+    pub const MAX_UNREAD: usize = 1024;
+
+    /// The first line that is not empty of a head that cannot be read.
+    pub(crate) fn of_unread(head: &[u8]) -> Self {
+        let start = head.iter().position(|byte| !byte.is_ascii_whitespace());
+        let line = &head[start.unwrap_or(head.len())..];
+        let end = line.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        let length = end.unwrap_or(line.len()).min(Self::MAX_UNREAD);
+        Self::Unread(Bytes::copy_from_slice(&line[..length]))
+    }
+}
+
+impl fmt::Display for RequestLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read {
+                method,
+                target,
+                version,
+            } => {
+                write!(f, "{method} ")?;
+                match target.path_and_query() {
+                    Some(path) if target.scheme().is_none() => {
+                        write_escaped(f, path.as_str().as_bytes())
+                    }
+                    _ => write_escaped(f, target.to_string().as_bytes()),
+                }?;
+                write!(f, " {version:?}")
+            }
+            Self::Unread(line) if line.is_empty() => f.write_str("-"),
+            Self::Unread(line) => write_escaped(f, line),
+        }
+    }
+}
 
 /// One answered request. Shown, it is a line of the combined log format:
 ///
@@ -26,12 +82,8 @@ pub type AccessHook = Arc<dyn Fn(&AccessRecord) + Send + Sync>;
 pub struct AccessRecord {
     /// The connection.
     pub conn: Arc<ConnInfo>,
-    /// The request's method.
-    pub method: Method,
-    /// The request's target as sent.
-    pub target: Uri,
-    /// The request's version.
-    pub version: Version,
+    /// What was asked for.
+    pub request: RequestLine,
     /// The `Referer` field.
     pub referer: Option<HeaderValue>,
     /// The `User-Agent` field.
@@ -54,14 +106,7 @@ impl fmt::Display for AccessRecord {
         }
         f.write_str(" - - [")?;
         write_time(f, self.time)?;
-        write!(
-            f,
-            "] \"{} {} {:?}\" {} ",
-            self.method,
-            self.target,
-            self.version,
-            self.status.as_u16()
-        )?;
+        write!(f, "] \"{}\" {} ", self.request, self.status.as_u16())?;
         match self.sent {
             0 => f.write_str("-")?,
             sent => write!(f, "{sent}")?,
@@ -71,21 +116,27 @@ impl fmt::Display for AccessRecord {
     }
 }
 
-/// A quoted field. What could end the quotation or the line is escaped, so that a client
-/// cannot write lines of its own.
+/// A quoted field.
 fn write_field(f: &mut fmt::Formatter<'_>, value: Option<&HeaderValue>) -> fmt::Result {
     let Some(value) = value else {
         return f.write_str(" \"-\"");
     };
     f.write_str(" \"")?;
-    for &byte in value.as_bytes() {
+    write_escaped(f, value.as_bytes())?;
+    f.write_str("\"")
+}
+
+/// What could end the quotation or the line is escaped, so that a client cannot write lines of its
+/// own.
+fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    for &byte in bytes {
         match byte {
             b'"' | b'\\' => write!(f, "\\{}", char::from(byte))?,
             b' '..=b'~' => write!(f, "{}", char::from(byte))?,
             _ => write!(f, "\\x{byte:02x}")?,
         }
     }
-    f.write_str("\"")
+    Ok(())
 }
 
 const MONTHS: [&str; 12] = [
@@ -134,9 +185,11 @@ impl AccessEntry {
         Box::new(Self {
             record: AccessRecord {
                 conn: Arc::clone(conn),
-                method: head.method.clone(),
-                target: head.uri.clone(),
-                version: head.version,
+                request: RequestLine::Read {
+                    method: head.method.clone(),
+                    target: head.uri.clone(),
+                    version: head.version,
+                },
                 referer: head.headers.get(REFERER).cloned(),
                 user_agent: head.headers.get(USER_AGENT).cloned(),
                 status: StatusCode::OK,
@@ -148,6 +201,27 @@ impl AccessEntry {
             sent: 0,
             hook: Arc::clone(hook),
         })
+    }
+
+    /// Notes a request that was refused before its head was understood; `sent` bytes of body were
+    /// the answer.
+    pub(crate) fn write_refused(
+        hook: &AccessHook,
+        conn: &Arc<ConnInfo>,
+        request: RequestLine,
+        status: StatusCode,
+        sent: u64,
+    ) {
+        hook(&AccessRecord {
+            conn: Arc::clone(conn),
+            request,
+            referer: None,
+            user_agent: None,
+            status,
+            sent,
+            time: SystemTime::now(),
+            duration: Duration::ZERO,
+        });
     }
 
     pub(crate) fn set_status(&mut self, status: StatusCode) {
@@ -194,9 +268,11 @@ mod tests {
                 local: peer,
                 scheme: Scheme::Http,
             }),
-            method: Method::GET,
-            target: Uri::from_static("/a?b"),
-            version: Version::HTTP_11,
+            request: RequestLine::Read {
+                method: Method::GET,
+                target: Uri::from_static("/a?b"),
+                version: Version::HTTP_11,
+            },
             referer: None,
             user_agent: Some(HeaderValue::from_bytes(b"x\"\\\xe9\ty").unwrap()),
             status: StatusCode::NOT_FOUND,

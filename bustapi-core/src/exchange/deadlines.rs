@@ -7,12 +7,13 @@
 //! task per server advances the tick a few times a second, looks at every connection, and
 //! wakes those whose time is up. A time-out is therefore met to within one tick.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use bustapi_http::RawTarget;
 use tokio::sync::Notify;
 
 use crate::config::Config;
@@ -80,6 +81,12 @@ pub(crate) struct ConnState {
     client_ended: AtomicU32,
     /// Whether somebody wants to know if that client is still there.
     client_asked_for: AtomicBool,
+    /// Whether the end of an answer may not have been written.
+    unwritten: AtomicBool,
+    waits_for_flush: AtomicBool,
+    has_raw_target: AtomicBool,
+    /// Targets that were mended, by the numbers of their requests.
+    raw_targets: Mutex<VecDeque<(u64, RawTarget)>>,
     /// Whether there is a leftover; spares most polls the lock.
     has_leftover: AtomicBool,
     /// What is left of the body of a request that has been answered.
@@ -116,10 +123,7 @@ impl ConnState {
 
     /// Ends a request: the next one is waited for.
     pub(crate) fn answered(&self) {
-        if self.has_client_ended() {
-            // The stream has held back that there is nothing more to read.
-            self.wake();
-        }
+        self.unwritten.store(true, Relaxed);
         self.enter(if self.next_head_began.load(Relaxed) {
             Phase::Head
         } else {
@@ -143,6 +147,30 @@ impl ConnState {
     /// Whether a request is open or being answered.
     pub(crate) fn is_serving(&self) -> bool {
         matches!(self.phase(), Phase::Open | Phase::Answer)
+    }
+
+    /// Whether a request is open, or its answer not written to its end.
+    pub(crate) fn owes_answer(&self) -> bool {
+        self.is_serving() || self.unwritten.load(Relaxed)
+    }
+
+    /// Notes that hyper has nothing left to write at the moment.
+    pub(crate) fn flushed(&self) {
+        self.unwritten.store(false, Relaxed);
+        if self.waits_for_flush.load(Relaxed) {
+            self.waits_for_flush.store(false, Relaxed);
+            self.wake();
+        }
+    }
+
+    /// Has the connection's task woken when hyper has written all that it has.
+    pub(crate) fn wait_for_flush(&self) {
+        self.waits_for_flush.store(true, Relaxed);
+    }
+
+    /// Whether that is being waited for.
+    pub(crate) fn is_waiting_for_flush(&self) -> bool {
+        self.waits_for_flush.load(Relaxed)
     }
 
     /// Notes that the client sends nothing more.
@@ -206,6 +234,24 @@ impl ConnState {
     /// No more of the body is asked for.
     pub(crate) fn body_ends(&self) {
         self.read_stalled.store(NOT_WAITING, Relaxed);
+    }
+
+    /// Keeps the target of the request of this number as it was before it was mended.
+    pub(crate) fn note_raw_target(&self, number: u64, target: RawTarget) {
+        lock(&self.raw_targets).push_back((number, target));
+        self.has_raw_target.store(true, Relaxed);
+    }
+
+    /// The target of the request of this number as it was, if it was mended.
+    pub(crate) fn take_raw_target(&self, number: u64) -> Option<RawTarget> {
+        if !self.has_raw_target.load(Relaxed) {
+            return None;
+        }
+        let mut targets = lock(&self.raw_targets);
+        targets.front().filter(|(of, _)| *of == number)?;
+        let (_, target) = targets.pop_front()?;
+        self.has_raw_target.store(!targets.is_empty(), Relaxed);
+        Some(target)
     }
 
     /// Leaves it to the connection to receive a body for nobody.
@@ -324,6 +370,10 @@ impl Watch {
             file_pieces: OnceLock::new(),
             client_ended: AtomicU32::new(NOT_WAITING),
             client_asked_for: AtomicBool::new(false),
+            unwritten: AtomicBool::new(false),
+            waits_for_flush: AtomicBool::new(false),
+            has_raw_target: AtomicBool::new(false),
+            raw_targets: Mutex::default(),
             has_leftover: AtomicBool::new(false),
             leftover: Mutex::new(None),
             waker: Mutex::new(None),
@@ -360,6 +410,33 @@ impl Watch {
         for state in lock(&self.connections).open.values() {
             state.expire();
         }
+    }
+
+    /// Asks the connection to end that has waited longest for its next request, or else for its
+    /// first one, unless it has come just now. Whether there is one.
+    pub(crate) fn end_idlest(&self) -> bool {
+        let connections = lock(&self.connections);
+        let idle = |id: u64, state: &ConnState| {
+            if state.draining.load(Relaxed) {
+                return None;
+            }
+            let since = state.since.load(Relaxed);
+            let is_new = match state.phase() {
+                Phase::Idle => false,
+                Phase::New if state.now().saturating_sub(since) > NEW_TICKS => true,
+                _ => return None,
+            };
+            Some((is_new, since, id))
+        };
+        let idlest = (connections.open.iter())
+            .filter_map(|(id, state)| Some((idle(*id, state)?, state)))
+            .min_by_key(|(rank, _)| *rank);
+        let Some((_, state)) = idlest else {
+            return false;
+        };
+        state.draining.store(true, Relaxed);
+        state.wake();
+        true
     }
 
     /// Asks every connection to end after the request that it serves.

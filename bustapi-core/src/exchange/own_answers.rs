@@ -14,9 +14,28 @@ pub fn internal_error() -> Response {
     text_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n")
 }
 
-/// The answer to a head that breaks the rules of HTTP.
-pub(crate) fn bad_request() -> Response {
-    closing(StatusCode::BAD_REQUEST, "Bad Request\n")
+/// The answer to a target that is neither a path nor an absolute URL.
+pub(crate) fn bad_target() -> Response {
+    closing(
+        StatusCode::BAD_REQUEST,
+        "Bad Request: the target is neither a path nor a URL\n",
+    )
+}
+
+/// The answer to an absolute URL whose authority is no host.
+pub(crate) fn bad_authority() -> Response {
+    closing(
+        StatusCode::BAD_REQUEST,
+        "Bad Request: the target names no host, or names a user\n",
+    )
+}
+
+/// The answer to a body that breaks off or breaks the rules of HTTP.
+fn bad_body() -> Response {
+    closing(
+        StatusCode::BAD_REQUEST,
+        "Bad Request: the body broke off or is malformed\n",
+    )
 }
 
 /// The answer to a target beyond the limit.
@@ -37,7 +56,7 @@ pub(crate) fn unreadable_body(error: &ReadError) -> Response {
             closing(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large\n")
         }
         ReadError::Store(_) => internal_error(),
-        ReadError::Broken(_) | ReadError::Answered => bad_request(),
+        ReadError::Broken(_) | ReadError::Answered => bad_body(),
     }
 }
 
@@ -77,7 +96,7 @@ fn with_header(mut response: Response, name: HeaderName, value: &str) -> Respons
             response.headers_mut().insert(name, value);
             response
         }
-        Err(_) => bad_request(),
+        Err(_) => bad_target(),
     }
 }
 
@@ -89,8 +108,3 @@ fn closing(status: StatusCode, text: &'static str) -> Response {
         .insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
-
-/// What is written by hand to a connection whose request did not arrive in time.
-pub(crate) const REQUEST_TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
-    content-type: text/plain; charset=utf-8\r\ncontent-length: 16\r\n\
-    connection: close\r\n\r\nRequest Timeout\n";

@@ -66,6 +66,11 @@ pub(crate) fn make_sendable(response: &mut Response, is_head: bool) {
     }
 }
 
+/// The length that the head of a response states.
+pub(crate) fn content_length(response: &Response) -> Option<u64> {
+    parse_length(response.headers().get(CONTENT_LENGTH)?)
+}
+
 fn parse_length(value: &HeaderValue) -> Option<u64> {
     let text = value.to_str().ok()?;
     text.bytes()

@@ -19,10 +19,17 @@ pub(crate) struct WireBody {
     source: Source,
     /// The source's error, told when what came before it has been written.
     failure: Option<BodyError>,
+    /// How many bytes the head has announced and the source has not given, where it announced any.
+    announced: Option<Announced>,
     tail: Option<Tail>,
     /// Whether hyper is told of an empty body only when it asks for the first piece. It leaves
     /// out a length of zero where it knows before, and writes one behind all other fields.
     ends_later: bool,
+}
+
+struct Announced {
+    length: u64,
+    left: u64,
 }
 
 enum Source {
@@ -52,15 +59,35 @@ impl WireBody {
         Self {
             source,
             failure: None,
+            announced: None,
             tail,
             ends_later: false,
         }
     }
 
-    /// The same for an empty body whose head states its length, if `has_length`.
-    pub(crate) fn with_length(mut self, has_length: bool) -> Self {
-        self.ends_later = has_length;
+    /// The same for a body whose head states its length in bytes, if it does.
+    pub(crate) fn with_length(mut self, length: Option<u64>) -> Self {
+        match self.source {
+            Source::Once(None) => self.ends_later = length.is_some(),
+            Source::Stream(_) => {
+                self.announced = length.map(|length| Announced {
+                    length,
+                    left: length,
+                });
+            }
+            _ => {}
+        }
         self
+    }
+
+    /// Has hyper close the connection once it has written what it was given: it would drop it now.
+    fn break_off(&mut self, error: BodyError) {
+        // The head is made: closing the connection is all that can tell the client.
+        log(&format!("an answer broke off: {error}"));
+        if let Some(tail) = &self.tail {
+            tail.state.wait_for_flush();
+        }
+        self.failure = Some(error);
     }
 }
 
@@ -92,8 +119,13 @@ impl HttpBody for WireBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Chunk>, BodyError>>> {
-        if let Some(failure) = self.failure.take() {
-            return Poll::Ready(Some(Err(failure)));
+        if self.failure.is_some() {
+            let waits = (self.tail.as_ref()).is_some_and(|tail| tail.state.is_waiting_for_flush());
+            return if waits {
+                Poll::Pending
+            } else {
+                Poll::Ready(self.failure.take().map(Err))
+            };
         }
         let polled = match &mut self.source {
             Source::Once(bytes) => {
@@ -108,23 +140,44 @@ impl HttpBody for WireBody {
         };
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Chunk::remaining) as u64;
+                let mut sent = length;
+                if let Some(Announced {
+                    length: whole,
+                    left,
+                }) = &mut self.announced
+                {
+                    sent = length.min(*left);
+                    *left -= sent;
+                    if sent < length {
+                        log(&format!(
+                            "an answer is longer than its Content-Length of {whole} bytes: the rest \
+                             of it is not sent"
+                        ));
+                    }
+                }
                 if let Some(Tail {
                     entry: Some(entry), ..
                 }) = &mut self.tail
                 {
-                    entry.sent += frame.data_ref().map_or(0, Chunk::remaining) as u64;
+                    entry.sent += sent;
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                // The head is made: closing the connection is all that can tell the client.
-                log(&format!("an answer broke off: {error}"));
-                // hyper closes at once, and drops what it has not written yet.
-                self.failure = Some(error);
-                context.waker().wake_by_ref();
+                self.break_off(error);
                 Poll::Pending
             }
-            polled => polled,
+            Poll::Ready(None) => match self.announced.take() {
+                Some(Announced { length, left }) if left > 0 => {
+                    let error =
+                        format!("{left} of the {length} bytes of its Content-Length are missing");
+                    self.break_off(error.into());
+                    Poll::Pending
+                }
+                _ => Poll::Ready(None),
+            },
+            Poll::Pending => Poll::Pending,
         }
     }
 

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bustapi_http::Peer;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
@@ -264,14 +263,14 @@ pub(crate) enum Acceptor {
     },
 }
 
-/// Pause after an error that will last a while, such as no file descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 impl Acceptor {
-    /// The next connection. Errors of single connections are passed over; lack of file
-    /// descriptors or memory is waited out.
-    pub(crate) async fn accept(&self) -> Socket {
-        let mut told = false;
+    /// The next connection; may be dropped before it has come. Errors of single connections are
+    /// passed over.
+    ///
+    /// # Errors
+    ///
+    /// The system's, for lack of file descriptors or memory.
+    pub(crate) async fn accept(&self) -> io::Result<Socket> {
         loop {
             let accepted = match self {
                 Self::Tcp(listener) => listener
@@ -290,18 +289,31 @@ impl Acceptor {
                         // Fails only on a connection that is gone already.
                         drop(stream.set_nodelay(true));
                     }
-                    return socket;
+                    return Ok(socket);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    if !told {
-                        crate::log::log(&format!("cannot accept a connection: {error}"));
-                        told = true;
-                    }
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether so many more file descriptors can be had.
+    #[cfg(unix)]
+    pub(crate) fn can_have_descriptors(&self, count: usize) -> bool {
+        use std::os::fd::AsFd;
+
+        let own = match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix { listener, .. } => listener.as_fd(),
+        };
+        let mut had = Vec::with_capacity(count);
+        for _ in 0..count {
+            match own.try_clone_to_owned() {
+                Ok(descriptor) => had.push(descriptor),
+                Err(_) => return false,
+            }
+        }
+        true
     }
 }
 

@@ -1,5 +1,6 @@
 //! A server and its end.
 
+mod entrance;
 #[cfg(unix)]
 pub mod lifeline;
 pub(crate) mod listener;

@@ -4,8 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bustapi_http::{ConnInfo, Scheme};
-use hyper::server::conn::http1;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval, timeout};
 
@@ -17,7 +16,8 @@ use crate::dispatch::routes::Dispatcher;
 use crate::error::ServerError;
 use crate::exchange::access_log::{AccessHook, AccessRecord, write_to_stderr};
 use crate::exchange::deadlines::{TICK, Watch};
-use crate::serve::listener::{Acceptor, Listener};
+use crate::serve::entrance::Entrance;
+use crate::serve::listener::Listener;
 
 /// Serves requests that come on a listener.
 pub struct Server {
@@ -96,15 +96,15 @@ impl Server {
     ) -> Result<(), ServerError> {
         let acceptor = listener.into_acceptor().map_err(ServerError::Accept)?;
         let drain_timeout = self.config.drain_timeout;
-        let places = Arc::new(Semaphore::new(self.config.max_connections));
         let watch = Arc::new(Watch::new(&self.config));
+        let mut entrance = Entrance::new(acceptor, &self.config, Arc::clone(&watch));
         // Ends with this future.
         let mut ticking = JoinSet::new();
         ticking.spawn(tick(Arc::clone(&watch)));
         let reception = Reception {
-            protocol: protocol(&self.config),
             watch: Arc::clone(&watch),
             shared: Arc::new(Shared {
+                protocol: protocol(&self.config),
                 config: self.config,
                 dispatcher: self.dispatcher,
                 access_hook: self.access_hook,
@@ -115,7 +115,7 @@ impl Server {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                (socket, place) = next(&acceptor, &places) => reception.receive(socket, place),
+                (socket, place) = entrance.next() => reception.receive(socket, place),
             }
         }
         // Whoever is in the listen queue has connected in time, and may have asked already. The
@@ -124,11 +124,11 @@ impl Server {
         loop {
             tokio::select! {
                 biased;
-                (socket, place) = next(&acceptor, &places) => reception.receive(socket, place),
+                (socket, place) = entrance.next() => reception.receive(socket, place),
                 () = std::future::ready(()) => break,
             }
         }
-        drop(acceptor);
+        drop(entrance);
         // The new connections look at their sockets, and the runtime after them.
         tokio::task::yield_now().await;
         watch.drain();
@@ -145,18 +145,8 @@ impl Server {
     }
 }
 
-/// The next connection, when there is a place for it.
-async fn next(acceptor: &Acceptor, places: &Arc<Semaphore>) -> (Socket, OwnedSemaphorePermit) {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .expect("nobody closes the semaphore");
-    (acceptor.accept().await, place)
-}
-
 /// Puts accepted sockets to work.
 struct Reception {
-    protocol: http1::Builder,
     watch: Arc<Watch>,
     shared: Arc<Shared>,
 }
@@ -174,8 +164,7 @@ impl Reception {
         };
         let watched = self.watch.admit();
         let stream = Stream::new(socket, Arc::clone(&watched.state));
-        let shared = Arc::clone(&self.shared);
-        let connection = serve(&self.protocol, stream, info, watched, shared);
+        let connection = serve(stream, info, watched, &self.shared);
         tokio::spawn(async move {
             connection.await;
             drop(place);

@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bustapi_http::query::percent_decode_bytes;
-use bustapi_http::{ConnInfo, Peer, Scheme, wsgi};
+use bustapi_http::{ConnInfo, Peer, Scheme, sent_query, sent_target, wsgi};
 use http::Version;
 use http::request::Parts;
-use http::uri::PathAndQuery;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -111,14 +110,12 @@ pub(crate) fn make<'py>(
     input: Bound<'py, RawBody>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let environ = constants(py, head, conn)?;
-    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let target = latin1(py, target.as_bytes())?;
+    let target = latin1(py, sent_target(head))?;
     let protocol = match head.version {
         Version::HTTP_10 => intern!(py, "HTTP/1.0"),
         Version::HTTP_2 => intern!(py, "HTTP/2"),
         _ => intern!(py, "HTTP/1.1"),
     };
-    let query = head.uri.query().unwrap_or_default();
     environ.set_item(
         intern!(py, "REQUEST_METHOD"),
         PyString::intern(py, head.method.as_str()),
@@ -127,7 +124,7 @@ pub(crate) fn make<'py>(
         intern!(py, "PATH_INFO"),
         latin1(py, &percent_decode_bytes(head.uri.path().as_bytes()))?,
     )?;
-    environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, query.as_bytes())?)?;
+    environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, sent_query(head))?)?;
     environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
     environ.set_item(intern!(py, "RAW_URI"), target)?;
     environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
@@ -137,7 +134,7 @@ pub(crate) fn make<'py>(
             environ.set_item(intern!(py, "REMOTE_PORT"), remote.port().to_string())?;
         }
         Peer::Unix(_) => {
-            environ.del_item(intern!(py, "REMOTE_ADDR"))?;
+            environ.set_item(intern!(py, "REMOTE_ADDR"), intern!(py, ""))?;
             environ.del_item(intern!(py, "REMOTE_PORT"))?;
         }
     }

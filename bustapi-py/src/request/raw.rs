@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bustapi_core::RequestBody;
 use bustapi_http::headers::header_name;
 use bustapi_http::query::percent_decode_bytes;
-use bustapi_http::{ConnInfo, Peer, Request, Scheme, wsgi};
+use bustapi_http::{ConnInfo, Peer, Request, Scheme, sent_query, wsgi};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
@@ -96,10 +96,6 @@ impl RawRequest {
     /// Name and port of the server's end, as the environ has them.
     pub(crate) fn server_address(&self) -> (String, u16) {
         wsgi::server_address(&self.head, &self.conn)
-    }
-
-    fn remote_address(&self) -> Option<String> {
-        self.conn.remote.ip().map(|ip| ip.to_string())
     }
 
     /// Whether what Werkzeug would read the body from is the body itself, however far it has
@@ -240,7 +236,7 @@ impl RawRequest {
     /// What follows the `?`, as sent.
     #[getter]
     pub(crate) fn query_string<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.head.uri.query().unwrap_or_default().as_bytes())
+        PyBytes::new(py, sent_query(&self.head))
     }
 
     /// `http` or `https`, of the connection itself.
@@ -255,10 +251,11 @@ impl RawRequest {
         self.server_address()
     }
 
-    /// The client's address, `None` for a unix socket.
+    /// The client's address; empty text for a unix socket, as other servers have it.
     #[getter]
-    pub(crate) fn remote_addr(&self) -> Option<String> {
-        self.remote_address()
+    pub(crate) fn remote_addr(&self) -> String {
+        let ip = self.conn.remote.ip();
+        ip.map_or_else(String::new, |ip| ip.to_string())
     }
 
     /// The body, to be read as a stream.

@@ -304,7 +304,13 @@ SECTIONS: t.Final[dict[str, tuple[Setting, ...]]] = {
             "max_connections",
             Kind.COUNT,
             "most open connections of a process",
-            "further ones wait",
+            "the connection that is idle longest is closed",
+        ),
+        Setting(
+            "reserved_descriptors",
+            Kind.COUNT,
+            "file descriptors left to the application, at most a quarter of all",
+            "the connection that is idle longest is closed",
         ),
     ),
     "Time-outs": (
