@@ -85,9 +85,11 @@ class Description:
         self.response_class = response_class if isinstance(response_class, type) else Response
         self.session_interface = interface
 
-        #: The contexts cannot be made natively: the app is called as WSGI.
-        self.wsgi = (
-            own("wsgi")
+        #: The contexts cannot be made natively: the app is called as WSGI. So it is below a path of
+        #: the server, which only the environ tells.
+        self.wsgi = bool(
+            os.environ.get("SCRIPT_NAME")
+            or own("wsgi")
             or ctx._request_defaults.replaced_by(RequestContext, "steps")
             or ctx._app_defaults.replaced_by(AppContext)
         )
@@ -102,6 +104,7 @@ class Description:
         #: Routing looks at more than path and method, or is the application's own.
         self.own_matching = (
             own("matching")
+            or bool(os.environ.get("SCRIPT_NAME"))
             or app.subdomain_matching
             or app.url_map.host_matching
             or app.request_class.trusted_hosts is not None

@@ -1,12 +1,13 @@
 //! The WSGI environment (PEP 3333) of a request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bustapi_http::query::percent_decode_bytes;
 use bustapi_http::{ConnInfo, Peer, Scheme, sent_query, sent_target, wsgi};
 use http::Version;
 use http::request::Parts;
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -59,7 +60,7 @@ fn constants<'py>(py: Python<'py>, head: &Parts, conn: &ConnInfo) -> PyResult<Bo
         return known.bind(py).copy();
     }
     let dict = PyDict::new(py);
-    dict.set_item("SCRIPT_NAME", "")?;
+    dict.set_item("SCRIPT_NAME", script_name())?;
     dict.set_item("SERVER_SOFTWARE", "bustapi")?;
     dict.set_item("wsgi.version", PyTuple::new(py, [1, 0])?)?;
     dict.set_item("wsgi.url_scheme", conn.scheme.as_str())?;
@@ -98,11 +99,17 @@ fn constants<'py>(py: Python<'py>, head: &Parts, conn: &ConnInfo) -> PyResult<Bo
     Ok(dict)
 }
 
+/// Where the application is mounted, as the environment says: what gunicorn's users set it for.
+fn script_name() -> &'static str {
+    static SCRIPT_NAME: OnceLock<String> = OnceLock::new();
+    SCRIPT_NAME.get_or_init(|| std::env::var("SCRIPT_NAME").unwrap_or_default())
+}
+
 /// Makes the environ of a request whose body `input` reads.
 ///
 /// # Errors
 ///
-/// `MemoryError`; `AttributeError` if the program has deleted `sys.stderr`.
+/// `ValueError` if the path is not below `SCRIPT_NAME`; `MemoryError`; `AttributeError` if the program has deleted `sys.stderr`.
 pub(crate) fn make<'py>(
     py: Python<'py>,
     head: &Parts,
@@ -120,10 +127,15 @@ pub(crate) fn make<'py>(
         intern!(py, "REQUEST_METHOD"),
         PyString::intern(py, head.method.as_str()),
     )?;
-    environ.set_item(
-        intern!(py, "PATH_INFO"),
-        latin1(py, &percent_decode_bytes(head.uri.path().as_bytes()))?,
-    )?;
+    let path = head.uri.path();
+    let path = path.strip_prefix(script_name()).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "the path {path:?} does not begin with SCRIPT_NAME, which is {:?} in the environment",
+            script_name()
+        ))
+    })?;
+    let path = percent_decode_bytes(path.as_bytes());
+    environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &path)?)?;
     environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, sent_query(head))?)?;
     environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
     environ.set_item(intern!(py, "RAW_URI"), target)?;
