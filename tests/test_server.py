@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import select
@@ -869,3 +870,227 @@ def test_a_body_of_an_answered_request_says_why_it_cannot_be_read(live_server):
     server = live_server(UNREAD)
     server.request("PUT", "/keeps", CHUNK + b"0\r\n\r\n", [("Transfer-Encoding", "chunked")])
     assert "has been answered" in server.get("/read-later").text
+
+
+# --- what operators read
+
+ASKED = """
+import os
+
+from bustapi import Flask, Response, request
+
+app = Flask(__name__)
+
+
+@app.get("/short")
+def short():
+    return Response(iter([b"hello ", b"world"]), headers={"Content-Length": "50"})
+
+
+@app.get("/", defaults={"path": ""})
+@app.get("/<path:path>")
+def index(path):
+    environ = request.environ
+    return {
+        "path": path,
+        "uri": environ["REQUEST_URI"],
+        "raw": environ["RAW_URI"],
+        "query": environ["QUERY_STRING"],
+        "query_string": request.query_string.decode("latin-1"),
+        "q": request.args.get("q"),
+        "peer": environ["REMOTE_ADDR"],
+        "remote_addr": request.remote_addr,
+    }
+"""
+
+
+def test_each_refused_request_is_in_the_access_log(live_server):
+    server = live_server(ASKED, "--access-log")
+
+    for count, (name, wire) in enumerate(MALFORMED.items()):
+        answer = server.exchange(wire)
+        line = server.wait_for('" 400 ', count + 1)
+        # The answer says why.
+        assert answer.partition(b"\r\n\r\n")[2].startswith(b"Bad Request: "), name
+        assert '"\\x16\\x03' in line or "GET " in line or "POST " in line or "G@T" in line, name
+
+    assert server.get("/").status == 200
+    assert server.log.count('" 400 ') == len(MALFORMED)
+
+
+def test_a_streamed_answer_that_is_too_short(live_server):
+    server = live_server(ASKED)
+
+    for _ in range(5):
+        answer = server.exchange(head("GET /short HTTP/1.1", "Host: a"))
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.endswith(b"\r\n\r\nhello world")
+
+    server.wait_for("39 of the 50 bytes of its Content-Length are missing", 5)
+
+
+@pytest.mark.parametrize("path", ["a`b", "a<b>", 'a"b', "a|b^c{d}\\"])
+def test_targets_that_should_have_been_encoded(live_server, path):
+    server = live_server(ASKED)
+    target = f"/{path}?q={path}"
+    assert json.loads(server.get(target).body) == {
+        "path": path,
+        "uri": target,
+        "raw": target,
+        "query": f"q={path}",
+        "query_string": f"q={path}",
+        "q": path,
+        "peer": "127.0.0.1",
+        "remote_addr": "127.0.0.1",
+    }
+
+
+def test_a_unix_socket_has_a_peer_without_an_address(live_server, tmp_path):
+    server = live_server(ASKED, "--unix-socket", str(tmp_path / "socket"), port=None)
+    answer = json.loads(server.get("/").body)
+    assert (answer["peer"], answer["remote_addr"]) == ("", "")
+
+
+def test_hosts_that_cannot_be_bound_are_refused_by_all_doors(live_server, app):
+    app.add_url_rule("/", view_func=lambda: "index")
+    server = live_server(ASKED)
+
+    for host in ("a..b", ".a", "a.", "x" * 64, f"{'x' * 63}.b", "a..b:80", "a:80"):
+        expected = app.test_client().get("/", headers={"Host": host}).status_code
+        assert server.get("/", ("Host", host)).status == expected, host
+
+
+NOISY = """
+import os
+
+from bustapi import Flask, Response, request
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def index():
+    return "index"
+
+
+@app.get("/script-name/")
+def mounted():
+    return f"{request.script_root} {request.path}"
+
+
+@app.get("/opens")
+def opens():
+    with open(os.devnull, "rb") as one, open(os.devnull, "rb") as other:
+        return f"{len(one.read() + other.read())}"
+"""
+
+
+def ask(port, target="/"):
+    """Send a request on a connection of its own; the answer's status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+
+    with contextlib.closing(connection):
+        connection.request("GET", target)
+        return connection.getresponse().status
+
+
+@pytest.fixture
+def noisy(tmp_path):
+    """Start a server whose standard error is a pipe; the process, its port, and the pipe's end."""
+    (tmp_path / "served.py").write_text(NOISY)
+    processes = []
+
+    def start(*arguments, prefix=(), **options):
+        reading, writing = os.pipe()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        process = subprocess.Popen(
+            [*prefix, *bustapi_command("--access-log", *arguments, port=port)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": PACKAGE},
+            stdout=subprocess.DEVNULL,
+            stderr=writing,
+            **options,
+        )
+        os.close(writing)
+        processes.append(process)
+
+        def answers():
+            with contextlib.suppress(OSError):
+                return ask(port)
+
+        until(answers)
+        return process, port, reading
+
+    yield start
+
+    for process in processes:
+        process.kill()
+        process.wait(DEADLINE)
+
+
+def test_a_log_that_nobody_reads_harms_no_request(noisy):
+    process, port, reading = noisy("--log-lines", "100")
+    fields = {"Referer": "x" * 8000}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+
+    with contextlib.closing(connection):
+        # Far more than the pipe and the queue hold.
+        for _ in range(400):
+            connection.request("GET", "/", headers=fields)
+            assert connection.getresponse().read() == b"index"
+
+    # With room again, the lines that were dropped are counted.
+    with os.fdopen(reading, errors="replace") as log:
+        line = next(line for line in log if "could not be written" in line)
+        assert int(line.split()[1]) >= 100
+        process.terminate()
+        assert process.wait(DEADLINE) == 0
+
+
+def test_a_log_that_has_gone_harms_no_request(noisy):
+    process, port, reading = noisy()
+    os.close(reading)
+    assert {ask(port) for _ in range(20)} == {200}
+    process.terminate()
+    assert process.wait(DEADLINE) == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_nobodys_sockets(noisy, closed):
+    _, port, reading = noisy(prefix=["sh", "-c", f'exec "$@" {closed}', "sh"])
+    os.close(reading)
+
+    with contextlib.closing(socket.create_connection(("127.0.0.1", port), DEADLINE)) as client:
+        client.sendall(head("GET / HTTP/1.1", "Host: a", "Connection: close") * 1)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+
+    # The server's own lines are not sent to a client.
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b"index")
+
+
+def test_views_have_file_descriptors_when_few_are_left(noisy):
+    _, port, reading = noisy(prefix=["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"])
+    os.close(reading)
+
+    with contextlib.ExitStack() as open_connections:
+        for _ in range(100):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+            open_connections.callback(connection.close)
+            connection.request("GET", "/opens")
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, b"0")
+
+
+def test_script_name_is_taken_from_the_environment(live_server):
+    server = live_server(NOISY, variables={"SCRIPT_NAME": "/mounted"})
+    assert server.get("/mounted/script-name/").text == "/mounted /script-name/"
+    redirect = server.get("/mounted/script-name")
+    assert (redirect.status, redirect.header("location")) == (
+        308,
+        "http://live.test/mounted/script-name/",
+    )
+    assert server.get("/script-name/").status == 500
+    server.wait_for("does not begin with SCRIPT_NAME")

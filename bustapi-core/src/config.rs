@@ -56,6 +56,8 @@ pub struct Config {
     pub stream_threads: usize,
     /// Whether each answered request is written to the access log.
     pub access_log: bool,
+    /// Most lines of the log that wait to be written; further ones are dropped and counted.
+    pub log_lines: usize,
 }
 
 impl Default for Config {
@@ -90,6 +92,8 @@ impl Default for Config {
             // Event streams hold one each for as long as they wait, and they are made on demand.
             stream_threads: 1000,
             access_log: false,
+            // A second of a busy server's access log would be more than anybody reads.
+            log_lines: 8192,
         }
     }
 }
@@ -167,6 +171,7 @@ settings! {
     threads: 1..=MOST,
     stream_threads: 1..=MOST,
     access_log: 0..=1,
+    log_lines: 1..=MOST,
 }
 
 /// A type of a field.

@@ -42,7 +42,7 @@ pub use exchange::incoming::IncomingBody;
 pub use exchange::own_answers::internal_error;
 pub use exchange::request_body::RequestBody;
 pub use exchange::responder::{Answer, Responder, responder};
-pub use log::{log, set_logger};
+pub use log::{flush_log, log, set_logger};
 #[cfg(unix)]
 pub use serve::lifeline;
 pub use serve::listener::{Address, Listener, UNIX_MODE};

@@ -18,7 +18,7 @@ use crate::support::{
 fn recorded(config: Config, handler: impl Handler) -> (Running, mpsc::Receiver<AccessRecord>) {
     let (seen, records) = mpsc::channel::<AccessRecord>();
     let address = Address::Tcp("127.0.0.1".to_owned(), 0);
-    let listener = Listener::bind(&address, 16, false).unwrap();
+    let listener = Listener::bind(&address, 16).unwrap();
     let server = Server::new(config, Dispatcher::to(handler))
         .with_access_log(move |record| seen.send(record.clone()).unwrap());
     (serve_on(listener, server), records)

@@ -6,6 +6,7 @@ use http::StatusCode;
 use pyo3::exceptions::{PyBaseException, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 /// A server that cannot start raises `OSError`, with the system's number where there is one.
 pub(crate) fn from_server(error: &ServerError) -> PyErr {
@@ -134,11 +135,18 @@ impl Drop for Handled<'_> {
 /// Logs an exception that nothing in Python handled, with its traceback; `what` says what it ended.
 ///
 /// Whatever its class: `PyErr_Print` would end the process for a `SystemExit`.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the traceback is with the exception"
-)]
 pub(crate) fn report(py: Python<'_>, error: PyErr, what: &str) {
-    bustapi_core::log(&format!("an exception ended {what}:"));
-    PyErr::from_value(exception(py, error).into_any()).display(py);
+    let exception = exception(py, error);
+    // Not through `sys.stderr`, which may be a pipe that nobody reads.
+    let traceback = py.import("traceback").and_then(|traceback| {
+        let lines = traceback.call_method1("format_exception", (&exception,))?;
+        PyString::new(py, "")
+            .call_method1("join", (lines,))?
+            .extract::<String>()
+    });
+    let traceback = traceback.unwrap_or_else(|failed| format!("{exception:?} ({failed})"));
+    bustapi_core::log(&format!(
+        "an exception ended {what}:\n{}",
+        traceback.trim_end()
+    ));
 }

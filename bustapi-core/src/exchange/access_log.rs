@@ -4,7 +4,6 @@
 //! shows are kept (reference counts, no copies) until the last byte has been handed over.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +12,8 @@ use bytes::Bytes;
 use http::header::{HeaderValue, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode, Uri, Version};
+
+use crate::log::write_line;
 
 /// Takes records as requests end; called on the IO thread, so it must not wait.
 pub type AccessHook = Arc<dyn Fn(&AccessRecord) + Send + Sync>;
@@ -237,10 +238,7 @@ impl AccessEntry {
 
 /// Where records go if nobody takes them: standard error, as Flask's own server does it.
 pub(crate) fn write_to_stderr(record: &AccessRecord) {
-    // One write for a line, as other processes may write there too. An error means that nobody
-    // reads the log any more: `eprintln!` would panic for it, within a request.
-    let line = format!("{record}\n");
-    let _ = io::stderr().write_all(line.as_bytes());
+    write_line(format!("{record}\n"));
 }
 
 #[cfg(test)]

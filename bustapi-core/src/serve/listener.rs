@@ -12,6 +12,7 @@ use tokio::net::UnixListener;
 
 use crate::connection::socket::Socket;
 use crate::error::ServerError;
+use crate::log::hold_standard_streams;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +165,7 @@ impl std::os::fd::AsFd for Listener {
 }
 
 fn bind_tcp(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
+    hold_standard_streams();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
         match listen(address, backlog, false) {
@@ -202,6 +204,8 @@ fn listen(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<RawSock
 #[cfg(unix)]
 fn bind_unix(path: &Path, backlog: i32, mode: u32) -> io::Result<Listener> {
     use std::os::unix::fs::PermissionsExt;
+
+    hold_standard_streams();
 
     let raw = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = socket2::SockAddr::unix(path)?;

@@ -16,8 +16,12 @@ use crate::dispatch::routes::Dispatcher;
 use crate::error::ServerError;
 use crate::exchange::access_log::{AccessHook, AccessRecord, write_to_stderr};
 use crate::exchange::deadlines::{TICK, Watch};
+use crate::log::{flush_log, set_capacity};
 use crate::serve::entrance::Entrance;
 use crate::serve::listener::Listener;
+
+/// How long the last lines of the log may take to be written when a server ends.
+const FLUSH_TIME: Duration = Duration::from_secs(1);
 
 /// Serves requests that come on a listener.
 pub struct Server {
@@ -39,6 +43,7 @@ impl Server {
     /// A server with these limits, whose requests go to `dispatcher`.
     #[must_use]
     pub fn new(config: Config, dispatcher: Dispatcher) -> Self {
+        set_capacity(config.log_lines);
         Self {
             access_hook: config
                 .access_log
@@ -80,6 +85,7 @@ impl Server {
         });
         // Threads that still wait for a disk must not hold up the end of the process.
         runtime.shutdown_background();
+        flush_log(FLUSH_TIME);
         result
     }
 

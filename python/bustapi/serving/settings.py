@@ -260,6 +260,12 @@ SECTIONS: t.Final[dict[str, tuple[Setting, ...]]] = {
             "a line per request on standard error, in the combined log format",
             otherwise="in debug mode",
         ),
+        Setting(
+            "log_lines",
+            Kind.COUNT,
+            "most lines of the server's logs that wait for standard error to take them",
+            "further ones are dropped and counted",
+        ),
     ),
     "Limits": (
         Setting(
