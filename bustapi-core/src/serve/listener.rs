@@ -206,7 +206,6 @@ fn bind_unix(path: &Path, backlog: i32, mode: u32) -> io::Result<Listener> {
     use std::os::unix::fs::PermissionsExt;
 
     hold_standard_streams();
-
     let raw = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = socket2::SockAddr::unix(path)?;
     if let Err(error) = raw.bind(&address) {
