@@ -25,7 +25,7 @@ use crate::error::HttpError;
 
 /// The longest JSON that a compressed payload may hold, in bytes. A cookie has room for 4 KiB;
 /// zlib makes at most a thousandfold of it.
-const MAX_PAYLOAD: u64 = 4 * 1024 * 1024;
+pub const MAX_PAYLOAD: usize = 4 * 1024 * 1024;
 
 /// Signs values, and checks them.
 #[derive(Clone)]
@@ -169,9 +169,9 @@ fn compress(payload: &[u8]) -> Option<Vec<u8>> {
 
 fn decompress(compressed: &[u8]) -> Option<Vec<u8>> {
     let mut payload = Vec::new();
-    let mut decoder = ZlibDecoder::new(compressed).take(MAX_PAYLOAD + 1);
+    let mut decoder = ZlibDecoder::new(compressed).take(MAX_PAYLOAD as u64 + 1);
     decoder.read_to_end(&mut payload).ok()?;
-    (payload.len() as u64 <= MAX_PAYLOAD).then_some(payload)
+    (payload.len() <= MAX_PAYLOAD).then_some(payload)
 }
 
 #[cfg(test)]
