@@ -46,6 +46,7 @@ pub use log::{flush_log, log, set_logger};
 #[cfg(unix)]
 pub use serve::lifeline;
 pub use serve::listener::{Address, Listener, UNIX_MODE};
+pub use serve::running::{Interrupter, Running};
 pub use serve::server::Server;
 pub use serve::shutdown;
 pub use static_files::{Coding, FileError, StaticFiles, accepted_codings, is_coded};

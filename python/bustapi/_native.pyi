@@ -136,14 +136,17 @@ def serve(
     signals: bool = True,
     lifeline: int | None = None,
     multiprocess: bool = False,
-) -> bool:
-    """Serve `app` on `listener` until SIGINT or SIGTERM, on the calling thread.
+) -> tuple[bool, BaseException | None]:
+    """Serve `app` on `listener` until SIGINT or SIGTERM, while the calling thread waits.
 
-    :param signals: whether the server reacts to them; if not, it serves until the process ends.
+    :param signals: whether the server reacts to them, and the calling thread, Python's main one,
+        runs their handlers; if not, it serves until the process ends.
     :param lifeline: file descriptor of a worker's socket to the process that started it.
     :param multiprocess: whether there are other workers.
-    :return: whether all threads have ended; one may still be in a view.
+    :return: whether all threads have ended, as one may still be in a view; and what a handler
+        raised beyond `Exception`, which ended the server.
     :raises OSError: the listener cannot be used.
+    :raises ValueError: `signals` on another thread than the main one.
     """
 
 @final

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bustapi_http::Response;
 
 use crate::exchange::own_answers;
+use crate::executor::io_role;
 use crate::log::log;
 
 /// What a responder and its answer share.
@@ -104,7 +105,7 @@ fn send(exchange: &Exchange, response: Response) {
     };
     drop(state);
     if let Some(waker) = waker {
-        waker.wake();
+        io_role::wake(waker);
     }
 }
 

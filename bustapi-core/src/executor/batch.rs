@@ -16,13 +16,20 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// A turn of this thread, which ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn(());
+pub(crate) struct Turn(NonZeroU64);
 
 impl Turn {
     /// Begins a turn.
     pub(crate) fn begin() -> Self {
-        CURRENT.set(NonZeroU64::new(LAST.fetch_add(1, Relaxed) + 1));
-        Self(())
+        let number = LAST.fetch_add(1, Relaxed).saturating_add(1);
+        let turn = Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN));
+        CURRENT.set(Some(turn.0));
+        turn
+    }
+
+    /// The number of this turn.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.get()
     }
 
     /// The number of this thread's turn, never used again; `None` outside of one.

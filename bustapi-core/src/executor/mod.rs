@@ -4,16 +4,18 @@
 //! # Theory of operation
 //!
 //! Handing a call to another thread and back costs two to four microseconds; running it on
-//! the IO thread costs nothing but holds up every other connection for as long as it takes.
-//! So each endpoint is watched: [`Habit`] says where its calls run.
+//! the thread that drives the runtime costs nothing. So each endpoint is watched: [`Habit`] says
+//! where its calls run. That is speed and nothing else: a call that takes long after all loses its
+//! thread the IO role, and nobody waits for it (`io_role.rs`).
 //!
-//! Calls on the IO thread are queued and run together by one task, which the runtime
-//! schedules behind the connections that are ready: entering the interpreter is paid once
+//! Calls with the IO role are queued and run together in a batch, outside the runtime, once the
+//! connections that were ready have been looked after: entering the interpreter is paid once
 //! for all of them. A batch ends after `BATCH_TIME`, so that sockets are looked at, and
 //! calls of an endpoint that turns out slow while they wait in the queue move to the pool.
 
 pub(crate) mod batch;
 mod habit;
+pub(crate) mod io_role;
 mod pool;
 mod queue;
 mod thread_usage;

@@ -135,6 +135,16 @@ impl<W: Work> Pool<W> {
         Ok(())
     }
 
+    /// Counts a thread beside those of the pool as busy, or no more: calls that compute there are
+    /// slow for the pool's as well.
+    pub(crate) fn count_busy(&self, is_busy: bool) {
+        if is_busy {
+            self.busy.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// Lets the threads end when there are no jobs left.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
 use crate::connection::socket::Socket;
 use crate::exchange::deadlines::{TICK, Watch};
 use crate::log::log;
+use crate::serve::clock::Clock;
 use crate::serve::listener::Acceptor;
 
 /// Pause while there are no file descriptors left, or no memory.
@@ -18,6 +18,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The door of a server: makes room for newcomers where there is none.
 pub(crate) struct Entrance {
     acceptor: Acceptor,
+    clock: Arc<Clock>,
     watch: Arc<Watch>,
     places: Arc<Semaphore>,
     max_connections: usize,
@@ -32,9 +33,15 @@ pub(crate) struct Entrance {
 }
 
 impl Entrance {
-    pub(crate) fn new(acceptor: Acceptor, config: &Config, watch: Arc<Watch>) -> Self {
+    pub(crate) fn new(
+        acceptor: Acceptor,
+        config: &Config,
+        clock: Arc<Clock>,
+        watch: Arc<Watch>,
+    ) -> Self {
         Self {
             acceptor,
+            clock,
             watch,
             places: Arc::new(Semaphore::new(config.max_connections)),
             max_connections: config.max_connections,
@@ -64,7 +71,7 @@ impl Entrance {
         loop {
             if self.is_short_of_descriptors() {
                 self.make_room("few file descriptors are left (see `ulimit -n`)");
-                sleep(PAUSE).await;
+                self.clock.sleep(PAUSE).await;
                 continue;
             }
             match self.acceptor.accept().await {
@@ -74,7 +81,7 @@ impl Entrance {
                 }
                 Err(error) => {
                     self.make_room(&error.to_string());
-                    sleep(PAUSE).await;
+                    self.clock.sleep(PAUSE).await;
                 }
             }
         }
@@ -135,7 +142,8 @@ impl Entrance {
             }
             self.watch.end_idlest();
             // Nobody closes the semaphore.
-            if let Ok(Ok(place)) = timeout(TICK, place.acquire_owned()).await {
+            let waited = self.clock.timeout(TICK, place.acquire_owned()).await;
+            if let Some(Ok(place)) = waited {
                 return place;
             }
         }

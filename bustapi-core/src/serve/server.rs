@@ -2,11 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bustapi_http::{ConnInfo, Scheme};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
-use tokio::time::{Duration, Instant, MissedTickBehavior, interval, timeout};
 
 use crate::config::Config;
 use crate::connection::http1::{Shared, protocol, serve};
@@ -16,12 +16,13 @@ use crate::dispatch::routes::Dispatcher;
 use crate::error::ServerError;
 use crate::exchange::access_log::{AccessHook, AccessRecord, write_to_stderr};
 use crate::exchange::deadlines::{TICK, Watch};
+use crate::executor::io_role::runtime;
+use crate::executor::{Executor, Work};
 use crate::log::{flush_log, set_capacity};
+use crate::serve::clock::Clock;
 use crate::serve::entrance::Entrance;
 use crate::serve::listener::Listener;
-
-/// How long the last lines of the log may take to be written when a server ends.
-const FLUSH_TIME: Duration = Duration::from_secs(1);
+use crate::serve::running::{FLUSH_TIME, Interrupter, Running, course};
 
 /// Serves requests that come on a listener.
 pub struct Server {
@@ -62,7 +63,8 @@ impl Server {
     }
 
     /// Makes a runtime on this thread and serves until `shutdown` completes and the open
-    /// requests are done, or the drain time is over.
+    /// requests are done, or the drain time is over. For handlers that never wait: one that does
+    /// holds up all connections. See [`Server::start`].
     ///
     /// # Errors
     ///
@@ -72,11 +74,9 @@ impl Server {
     where
         S: Future<Output = ()>,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            // Sockets are looked at less often than tokio's 61 tasks when many are ready:
-            // each look is a system call.
-            .event_interval(128)
+        // `start` and what it gives may wait for time, so there are timers here.
+        let runtime = runtime()
+            .enable_time()
             .build()
             .map_err(ServerError::Runtime)?;
         let result = runtime.block_on(async {
@@ -89,24 +89,59 @@ impl Server {
         result
     }
 
+    /// Serves as [`Server::run`] does, on the threads that run the quick calls of `executor`: none
+    /// of these calls holds up the server. `start` is called on the runtime, which has no timers,
+    /// with what interrupts a thread that waits for the server.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Runtime`] where the system gives no event queue or no threads.
+    pub fn start<W, S>(
+        self,
+        listener: Listener,
+        executor: &Executor<W>,
+        start: impl FnOnce(Interrupter) -> S + Send + 'static,
+    ) -> Result<Running, ServerError>
+    where
+        W: Work,
+        S: Future<Output = ()> + Send,
+    {
+        let (running, interrupter, ending) = course();
+        executor
+            .start(async move {
+                let shutdown = start(interrupter);
+                let result = self.serve(listener, shutdown).await;
+                ending.end(result);
+            })
+            .map_err(ServerError::Runtime)?;
+        Ok(running)
+    }
+
     /// Serves on the current runtime until `shutdown` completes and the open requests are
     /// done, or the drain time is over.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Accept`] where the listener cannot be used.
+    /// [`ServerError::Accept`] where the listener cannot be used, and [`ServerError::Runtime`]
+    /// where the system gives no thread for the timers.
     pub async fn serve(
         self,
         listener: Listener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
+        let clock = Arc::new(Clock::start().map_err(ServerError::Runtime)?);
         let acceptor = listener.into_acceptor().map_err(ServerError::Accept)?;
         let drain_timeout = self.config.drain_timeout;
         let watch = Arc::new(Watch::new(&self.config));
-        let mut entrance = Entrance::new(acceptor, &self.config, Arc::clone(&watch));
+        let mut entrance = Entrance::new(
+            acceptor,
+            &self.config,
+            Arc::clone(&clock),
+            Arc::clone(&watch),
+        );
         // Ends with this future.
         let mut ticking = JoinSet::new();
-        ticking.spawn(tick(Arc::clone(&watch)));
+        ticking.spawn(tick(Arc::clone(&clock), Arc::clone(&watch)));
         let reception = Reception {
             watch: Arc::clone(&watch),
             shared: Arc::new(Shared {
@@ -138,7 +173,7 @@ impl Server {
         // The new connections look at their sockets, and the runtime after them.
         tokio::task::yield_now().await;
         watch.drain();
-        if timeout(drain_timeout, watch.empty()).await.is_err() {
+        if clock.timeout(drain_timeout, watch.empty()).await.is_none() {
             crate::log::log(&format!(
                 "{} connections were still busy at the end of the drain time",
                 watch.count()
@@ -178,13 +213,11 @@ impl Reception {
     }
 }
 
-async fn tick(watch: Arc<Watch>) {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = ticks.tick().await;
+async fn tick(clock: Arc<Clock>, watch: Arc<Watch>) {
+    let mut last = Instant::now();
     let mut passed = Duration::ZERO;
     loop {
-        ticks.tick().await;
+        clock.sleep(TICK).await;
         let now = Instant::now();
         // On a busy machine every tick is late by a little, which adds up. A long delay is the
         // server's own, during which it has not looked at what clients sent: it does not count.

@@ -1,10 +1,28 @@
 //! The usual way to stop a server: a signal.
 
+use std::future::Future;
+
 use crate::log::log;
 
-/// Completes when the process is asked to end, by SIGINT or SIGTERM (on Windows by Ctrl-C).
-/// A second signal does not wait for open requests: it ends the process at once, with the
-/// status that a shell gives to the signal. To be awaited within a tokio runtime.
+/// Tells of the signals that ask a process to end.
+pub trait StopSignals: Send + 'static {
+    /// Waits for the next one; its number.
+    fn next(&mut self) -> impl Future<Output = i32> + Send;
+}
+
+/// Completes with the first of `signals`. A second one does not wait for open requests: it ends
+/// the process at once, with the status that a shell gives to the signal. To be awaited within a
+/// tokio runtime.
+pub async fn first_of(mut signals: impl StopSignals) {
+    signals.next().await;
+    tokio::spawn(async move {
+        let number = signals.next().await;
+        std::process::exit(128 + number);
+    });
+}
+
+/// Completes when the process is asked to end, by SIGINT or SIGTERM (on Windows by Ctrl-C); a
+/// second signal ends it at once, see [`first_of`].
 ///
 /// ```no_run
 /// # use bustapi_core::{Address, Config, Dispatcher, Listener, Server, shutdown, Routed, Responder};
@@ -16,13 +34,7 @@ use crate::log::log;
 /// ```
 pub async fn stop_signal() {
     match Signals::new() {
-        Ok(mut signals) => {
-            signals.next().await;
-            tokio::spawn(async move {
-                let status = signals.next().await;
-                std::process::exit(status);
-            });
-        }
+        Ok(signals) => first_of(signals).await,
         Err(error) => {
             // The server is of use all the same: the signals then end it as they always do.
             log(&format!("cannot wait for signals: {error}"));
@@ -47,12 +59,14 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
         })
     }
+}
 
-    /// Waits for a signal; the status of a process that it ended.
+#[cfg(unix)]
+impl StopSignals for Signals {
     async fn next(&mut self) -> i32 {
         tokio::select! {
-            _ = self.interrupt.recv() => 128 + 2,
-            _ = self.terminate.recv() => 128 + 15,
+            _ = self.interrupt.recv() => 2,
+            _ = self.terminate.recv() => 15,
         }
     }
 }
@@ -65,11 +79,14 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         Ok(Self)
     }
+}
 
+#[cfg(not(unix))]
+impl StopSignals for Signals {
     async fn next(&mut self) -> i32 {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-        128 + 2
+        2
     }
 }

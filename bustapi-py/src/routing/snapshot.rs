@@ -232,6 +232,11 @@ impl SharedMap {
         self.published()
     }
 
+    /// The present state, or `None` after a change: the interpreter is never waited for.
+    pub(crate) fn settled(&self) -> Option<Arc<Snapshot>> {
+        (!self.changed.load(Ordering::Acquire)).then(|| self.published())
+    }
+
     fn published(&self) -> Arc<Snapshot> {
         let published = self.published.read();
         Arc::clone(&published.unwrap_or_else(PoisonError::into_inner))

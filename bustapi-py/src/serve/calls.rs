@@ -18,7 +18,17 @@ use crate::serve::endpoint::Endpoint;
 )]
 pub(crate) enum Job {
     Call(Call),
+    Arrive(Box<dyn Arriving>),
     Resume(Box<Resumption>),
+}
+
+/// A request of which Python has to be asked where it is to go.
+pub(crate) trait Arriving: Send {
+    /// Whether its client has gone.
+    fn is_closed(&self) -> bool;
+
+    /// Finds out where the request is to go, and answers it here if that is anywhere.
+    fn run(self: Box<Self>, py: Python<'_>);
 }
 
 /// A request on its way to the application.
@@ -66,13 +76,20 @@ impl Work for Calls {
                 match job {
                     // A client that has gone before its turn is not worked for.
                     Job::Call(call) if call.responder.is_closed() => {}
-                    Job::Call(call) => {
-                        let reply = self.view.answer(py, call.arrived, &call.endpoint);
-                        reply.send(call.responder, &self.view.streams, Responder::complete);
-                    }
+                    Job::Call(call) => self.answer(py, call),
+                    Job::Arrive(arrival) if arrival.is_closed() => {}
+                    Job::Arrive(arrival) => arrival.run(py),
                     Job::Resume(resumption) => resumption.run(py, self),
                 }
             }
         });
+    }
+}
+
+impl Calls {
+    /// Calls the application, and has its answer sent.
+    pub(crate) fn answer(&self, py: Python<'_>, call: Call) {
+        let reply = self.view.answer(py, call.arrived, &call.endpoint);
+        reply.send(call.responder, &self.view.streams, Responder::complete);
     }
 }

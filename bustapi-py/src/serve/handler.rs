@@ -1,4 +1,12 @@
 //! Matches requests, and decides where their views run.
+//!
+//! # Theory of operation
+//!
+//! The handler is called by the thread that drives the server's runtime, and never waits for the
+//! interpreter: a C function may hold that for seconds, in which the server goes on. So what only
+//! Python can tell is asked on the pool: which rule matches after the rules have changed, whether
+//! the view of a new endpoint is a coroutine function, and the start of the event loop. Such a
+//! request is an [`Arrival`], which goes where it belongs from there.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -7,32 +15,80 @@ use bustapi_core::executor::{Executor, Place};
 use bustapi_core::{Gathering, Handler, RequestBody, Responder, Routed};
 use bustapi_router::{Match, MatchRequest};
 use pyo3::prelude::*;
+use pyo3::sync::OnceLockExt;
+use tokio::runtime::Handle;
 
 use crate::error;
 use crate::routing::{SharedMap, Snapshot};
 use crate::serve::application::Arrived;
-use crate::serve::calls::{Call, Calls, Job};
+use crate::serve::calls::{Arriving, Call, Calls, Job};
 use crate::serve::endpoint::{Endpoint, Endpoints};
 use crate::serve::event_loop::{self, Answers, LoopQueue};
 
 /// Matches requests and hands them to the executor, or to the event loop.
-pub(crate) struct PythonHandler {
+pub(crate) struct PythonHandler(Arc<Front>);
+
+/// What a request needs to get to its place.
+struct Front {
     /// How much of a body is received before the event loop's views are called.
-    pub(crate) gathering: Gathering,
-    pub(crate) calls: Arc<Calls>,
-    pub(crate) executor: Executor<Calls>,
+    gathering: Gathering,
+    calls: Arc<Calls>,
+    executor: Executor<Calls>,
     /// `None` for a map that is not the package's own.
-    pub(crate) rules: Option<Arc<SharedMap>>,
-    pub(crate) answers: Arc<Answers>,
-    pub(crate) endpoints: Mutex<Endpoints>,
-    pub(crate) event_loop: OnceLock<Option<Arc<LoopQueue>>>,
+    rules: Option<Arc<SharedMap>>,
+    answers: Arc<Answers>,
+    endpoints: Mutex<Endpoints>,
+    /// Started when the first coroutine view is called; `None` if it cannot be.
+    event_loop: OnceLock<Option<Arc<LoopQueue>>>,
 }
 
+/// A request of which Python has to be asked where it is to go.
+struct Arrival {
+    front: Arc<Front>,
+    /// Where its body is received.
+    runtime: Handle,
+    routed: Routed,
+    responder: Responder,
+}
+
+/// The rule that a request matches, where that can be told without calling Python. A miss is left
+/// to Python's adapter, which raises what the lifecycle expects.
+type Found = Option<(Arc<Snapshot>, Match)>;
+
 impl PythonHandler {
-    /// The rule that matches, where that can be told without calling Python. A miss is left to
-    /// Python's adapter, which raises what the lifecycle expects.
-    fn find(&self, routed: &Routed) -> Option<(Arc<Snapshot>, Match)> {
-        let snapshot = self.rules.as_ref()?.snapshot();
+    /// A handler of the requests of the application that `calls` calls.
+    pub(crate) fn new(
+        gathering: Gathering,
+        calls: Arc<Calls>,
+        executor: Executor<Calls>,
+        rules: Option<Arc<SharedMap>>,
+        answers: Arc<Answers>,
+    ) -> Self {
+        Self(Arc::new(Front {
+            gathering,
+            calls,
+            executor,
+            rules,
+            answers,
+            endpoints: Mutex::default(),
+            event_loop: OnceLock::new(),
+        }))
+    }
+
+    fn ask_python(&self, endpoint: &Endpoint, routed: Routed, responder: Responder) {
+        let arrival = Arrival {
+            front: Arc::clone(&self.0),
+            runtime: Handle::current(),
+            routed,
+            responder,
+        };
+        let job = Job::Arrive(Box::new(arrival));
+        self.0.executor.submit(&endpoint.habit, Place::Pool, job);
+    }
+}
+
+impl Front {
+    fn find(snapshot: Arc<Snapshot>, routed: &Routed) -> Found {
         let head = &routed.request.head;
         if snapshot.calls_python
             || snapshot.foreign
@@ -45,12 +101,12 @@ impl PythonHandler {
         (!snapshot.rule_calls_python(found.rule)).then_some((snapshot, found))
     }
 
-    fn endpoint(&self, found: Option<&Match>) -> Arc<Endpoint> {
+    fn endpoint(&self, found: &Found) -> Arc<Endpoint> {
         let mut endpoints = self
             .endpoints
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = found else {
+        let Some((_, found)) = found else {
             return Arc::clone(&endpoints.other);
         };
         let index = found.rule.index();
@@ -69,17 +125,25 @@ impl PythonHandler {
         }
     }
 
-    /// The event loop, started when the first coroutine view is called; `None` if it cannot be.
-    fn event_loop(&self) -> Option<&Arc<LoopQueue>> {
+    /// Has the event loop call a view: when the body is there, as reading it must not hold up the
+    /// others.
+    fn call_on_loop(&self, call: Call, event_loop: &Arc<LoopQueue>, runtime: &Handle) {
+        if call.arrived.request.body.is_stream() {
+            let gathering = self.gathering_for_app();
+            runtime.spawn(gather_and_push(call, gathering, Arc::clone(event_loop)));
+        } else {
+            event_loop.push(call);
+        }
+    }
+
+    fn start_event_loop(&self, py: Python<'_>) -> Option<&Arc<LoopQueue>> {
         self.event_loop
-            .get_or_init(|| {
-                Python::attach(|py| {
-                    let calls = Arc::clone(&self.calls);
-                    let answers = Arc::clone(&self.answers);
-                    event_loop::start(py, calls, self.executor.clone(), answers)
-                        .map_err(|error| error::report(py, error, "the start of the event loop"))
-                        .ok()
-                })
+            .get_or_init_py_attached(py, || {
+                let calls = Arc::clone(&self.calls);
+                let answers = Arc::clone(&self.answers);
+                event_loop::start(py, calls, self.executor.clone(), answers)
+                    .map_err(|error| error::report(py, error, "the start of the event loop"))
+                    .ok()
             })
             .as_ref()
     }
@@ -94,11 +158,24 @@ async fn gather_and_push(mut call: Call, gathering: Gathering, event_loop: Arc<L
 
 impl Handler for PythonHandler {
     fn handle(&self, routed: Routed, responder: Responder) {
-        let found = self.find(&routed);
-        let endpoint = self.endpoint(found.as_ref().map(|(_, found)| found));
-        // A view that reads its body on the IO thread would wait for the very thread that
-        // receives it.
-        let is_stream = routed.request.body.is_stream();
+        let front = &*self.0;
+        let found = match &front.rules {
+            Some(rules) => match rules.settled() {
+                Some(snapshot) => Front::find(snapshot, &routed),
+                None => return self.ask_python(&front.endpoint(&None), routed, responder),
+            },
+            None => None,
+        };
+        let endpoint = front.endpoint(&found);
+        let waits_on_loop = endpoint.is_coroutine.load(Relaxed);
+        let event_loop = if waits_on_loop {
+            front.event_loop.get()
+        } else {
+            None
+        };
+        if !endpoint.is_known.load(Relaxed) || (waits_on_loop && event_loop.is_none()) {
+            return self.ask_python(&endpoint, routed, responder);
+        }
         let call = Call {
             arrived: Arrived {
                 request: routed.request,
@@ -107,30 +184,54 @@ impl Handler for PythonHandler {
             responder,
             endpoint,
         };
-        if !call.endpoint.is_known.load(Relaxed) {
-            // Once: a coroutine is cancelled when its client leaves, even the first time.
-            Python::attach(|py| self.calls.view.look_at(py, &call.arrived, &call.endpoint));
-        }
-        if call.endpoint.is_coroutine.load(Relaxed)
-            && let Some(event_loop) = self.event_loop()
-        {
-            if is_stream {
-                tokio::spawn(gather_and_push(
-                    call,
-                    self.gathering_for_app(),
-                    Arc::clone(event_loop),
-                ));
-            } else {
-                event_loop.push(call);
-            }
+        if let Some(Some(event_loop)) = event_loop {
+            front.call_on_loop(call, event_loop, &Handle::current());
             return;
         }
-        let place = if is_stream {
+        // A view that reads its body with the IO role would lose that.
+        let place = if call.arrived.request.body.is_stream() {
             Place::Pool
         } else {
             Place::Learned
         };
         let habit = Arc::clone(&call.endpoint.habit);
-        self.executor.submit(&habit, place, Job::Call(call));
+        front.executor.submit(&habit, place, Job::Call(call));
+    }
+}
+
+impl Arriving for Arrival {
+    fn is_closed(&self) -> bool {
+        self.responder.is_closed()
+    }
+
+    fn run(self: Box<Self>, py: Python<'_>) {
+        let Self {
+            front,
+            runtime,
+            routed,
+            responder,
+        } = *self;
+        let found = match &front.rules {
+            Some(rules) => Front::find(rules.snapshot(), &routed),
+            None => None,
+        };
+        let endpoint = front.endpoint(&found);
+        let call = Call {
+            arrived: Arrived {
+                request: routed.request,
+                found,
+            },
+            responder,
+            endpoint,
+        };
+        front.calls.view.look_at(py, &call.arrived, &call.endpoint);
+        // A coroutine is cancelled when its client leaves, even the first one.
+        if call.endpoint.is_coroutine.load(Relaxed)
+            && let Some(event_loop) = front.start_event_loop(py)
+        {
+            front.call_on_loop(call, event_loop, &runtime);
+        } else {
+            front.calls.answer(py, call);
+        }
     }
 }

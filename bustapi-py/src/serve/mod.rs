@@ -7,4 +7,5 @@ pub(crate) mod endpoint;
 pub(crate) mod event_loop;
 pub(crate) mod handler;
 pub(crate) mod server;
+pub(crate) mod signals;
 pub(crate) mod static_files;

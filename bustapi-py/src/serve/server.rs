@@ -1,16 +1,18 @@
 //! The native server, started from Python.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bustapi_core::executor::Executor;
 use bustapi_core::lifeline::{self, Lifeline};
-use bustapi_core::{Address, Dispatcher, Gathering, Server};
+use bustapi_core::{Address, Dispatcher, Gathering, Interrupter, Server, shutdown};
 use bustapi_http::Peer;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
+use tokio::sync::Notify;
 
 use crate::error;
 use crate::lifecycle::outcome::Package;
@@ -22,6 +24,7 @@ use crate::serve::calls::Calls;
 use crate::serve::config::ServerConfig;
 use crate::serve::event_loop::Answers;
 use crate::serve::handler::PythonHandler;
+use crate::serve::signals::{Heard, Hearing};
 
 /// A bound socket, made before processes fork and used by one of them.
 #[pyclass(frozen, module = "bustapi._native")]
@@ -158,15 +161,21 @@ pub(crate) fn end_with_parent() -> PyResult<()> {
 /// How long idle threads may take to end, and busy ones to finish, after the drain time.
 const JOIN_TIME: Duration = Duration::from_secs(1);
 
-/// Serves `app` on `listener` until SIGINT or SIGTERM, on the calling thread; without
-/// `signals`, until the process ends.
+/// Serves `app` on `listener` until SIGINT or SIGTERM, on threads of its own; without `signals`,
+/// until the process ends. The calling thread waits, and with `signals`, where it is Python's main
+/// one, runs the handlers of whatever signals come. One that raises something beyond `Exception`,
+/// as `sys.exit` does, ends the server in good order, too.
 ///
 /// `lifeline` is a worker's socket to the process that started it (see `bustapi_core::lifeline`),
 /// and `multiprocess` says whether there are other workers.
 ///
-/// :return: whether all threads have ended. One that is still in a view must not meet the end
-///     of the interpreter.
+/// SIGINT and SIGTERM are heard where they have handlers in Python. A second one ends the process
+/// at once.
+///
+/// :return: whether all threads have ended, and what a handler raised. A thread that is still in a
+///     view must not meet the end of the interpreter.
 /// :raises OSError: if the listener cannot be used.
+/// :raises ValueError: `signals` on another thread than the main one.
 #[pyfunction]
 #[pyo3(signature = (app, listener, config, *, signals=true, lifeline=None, multiprocess=false))]
 pub(crate) fn serve(
@@ -177,7 +186,7 @@ pub(crate) fn serve(
     signals: bool,
     lifeline: Option<RawFd>,
     multiprocess: bool,
-) -> PyResult<bool> {
+) -> PyResult<(bool, Option<PyErr>)> {
     let lifeline = lifeline.map(duplicate).transpose()?.map(Lifeline::new);
     set_multiprocess(multiprocess);
     let listener = listener
@@ -193,50 +202,99 @@ pub(crate) fn serve(
         .ok()
         .map(|url_map| url_map.get().shared());
     let view_map = url_map.unbind();
-    py.detach(move || {
-        let streams =
-            Executor::new(Arc::new(StreamWork), config.stream_threads).with_notice(format!(
-                "{} streams are waiting for their applications; further ones wait for them \
+    let streams = Executor::new(Arc::new(StreamWork), config.stream_threads).with_notice(format!(
+        "{} streams are waiting for their applications; further ones wait for them \
              (see `stream_threads`)",
-                config.stream_threads
-            ));
-        let calls = Arc::new(Calls {
-            view: View::new(app, view_map, package, streams.clone()),
-        });
-        let executor = Executor::new(Arc::clone(&calls), config.threads);
-        let answers = Arc::new(Answers::default());
-        let handler = PythonHandler {
-            gathering: Gathering {
-                memory: config.gathered_body_memory,
-                most: config.gathered_body_size,
-            },
-            calls,
-            executor: executor.clone(),
-            rules,
-            answers: Arc::clone(&answers),
-            endpoints: Mutex::default(),
-            event_loop: OnceLock::new(),
-        };
-        let driving = executor.clone();
-        let served = Server::new(config, Dispatcher::to(handler)).run(listener, move || {
-            tokio::spawn(driving.drive());
+        config.stream_threads
+    ));
+    let calls = Arc::new(Calls {
+        view: View::new(app, view_map, package, streams.clone()),
+    });
+    let executor = Executor::new(Arc::clone(&calls), config.threads);
+    let answers = Arc::new(Answers::default());
+    let gathering = Gathering {
+        memory: config.gathered_body_memory,
+        most: config.gathered_body_size,
+    };
+    let handler = PythonHandler::new(
+        gathering,
+        calls,
+        executor.clone(),
+        rules,
+        Arc::clone(&answers),
+    );
+    let (hearing, heard) = if signals {
+        Hearing::begin(py).map(|(hearing, heard)| (Some(hearing), Some(heard)))?
+    } else {
+        (None, None)
+    };
+    let stop = Arc::new(Notify::new());
+    let stopped = Arc::clone(&stop);
+    let running = Server::new(config, Dispatcher::to(handler)).start(
+        listener,
+        &executor,
+        move |interrupter| {
             tokio::spawn(answers.deliver());
-            stop_requested(signals, lifeline)
-        });
+            stop_requested(heard, lifeline, interrupter, stopped)
+        },
+    );
+    let mut raised = None;
+    let served = running.and_then(|running| {
+        loop {
+            if let Some(result) = py.detach(|| running.wait()) {
+                break result;
+            }
+            if let Err(error) = py.check_signals() {
+                if error.is_instance_of::<PyException>(py) {
+                    error::report(py, error, "the handler of a signal");
+                } else {
+                    raised.get_or_insert(error);
+                    stop.notify_one();
+                }
+            }
+        }
+    });
+    if let Some(hearing) = hearing {
+        hearing.end(py)?;
+    }
+    let idle = py.detach(|| {
         executor.close();
         streams.close();
-        let idle = executor.join(JOIN_TIME) && streams.join(JOIN_TIME);
-        served.map(|()| idle)
-    })
-    .map_err(|error| error::from_server(&error))
+        executor.join(JOIN_TIME) && streams.join(JOIN_TIME)
+    });
+    match served {
+        Ok(()) => Ok((idle, raised)),
+        Err(error) => Err(error::from_server(&error)),
+    }
 }
 
-/// Completes when the process is to stop: on SIGINT or SIGTERM, unless signals are somebody else's
-/// matter, or when its parent says so.
-async fn stop_requested(signals: bool, lifeline: Option<Lifeline>) {
-    let signalled = signalled(signals);
+/// Completes when the process is to stop: on SIGINT or SIGTERM, where signals are heard, when its
+/// parent says so, and when `stopped` is notified.
+async fn stop_requested(
+    heard: Option<UnixStream>,
+    lifeline: Option<Lifeline>,
+    interrupter: Interrupter,
+    stopped: Arc<Notify>,
+) {
+    // It goes on after the stop: a second signal ends the process, and others have handlers.
+    let signalled = tokio::spawn(async {
+        match heard.map(|heard| Heard::new(heard, interrupter)) {
+            Some(Ok(heard)) => shutdown::first_of(heard).await,
+            Some(Err(error)) => {
+                bustapi_core::log(&format!("cannot hear signals: {error}"));
+                std::future::pending::<()>().await;
+            }
+            None => std::future::pending::<()>().await,
+        }
+    });
+    let stopped = async {
+        tokio::select! {
+            _ = signalled => {}
+            () = stopped.notified() => {}
+        }
+    };
     let Some(lifeline) = lifeline else {
-        return signalled.await;
+        return stopped.await;
     };
     if let Err(error) = lifeline.hold() {
         // Without it, nobody would tell this worker to stop.
@@ -244,27 +302,8 @@ async fn stop_requested(signals: bool, lifeline: Option<Lifeline>) {
         return;
     }
     tokio::select! {
-        () = signalled => {}
+        () = stopped => {}
         () = lifeline.stopped() => {}
     }
     lifeline.leave();
-}
-
-/// Completes on SIGINT or SIGTERM; never if signals are somebody else's matter.
-async fn signalled(signals: bool) {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    if signals
-        && let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        )
-    {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    } else {
-        std::future::pending::<()>().await;
-    }
 }

@@ -185,6 +185,11 @@ class _Work:
 
         try:
             serve_here(app, listeners[0], self.config, lifeline=line.fileno(), multiprocess=True)
+        except KeyboardInterrupt:
+            # Said by a handler of the program's: the server has ended in good order.
+            pass
+        except SystemExit as end:
+            end_process(end.code if isinstance(end.code, int) else int(end.code is not None))
         except Exception:
             _logger.exception("A worker failed.")
             end_process(FAILED)

@@ -14,6 +14,7 @@ import click
 
 from .._native import Listener, ServerConfig
 from .._native import serve as _serve
+from .signals import heard
 
 if t.TYPE_CHECKING:
     from ..app import Flask
@@ -61,21 +62,35 @@ def serve_alone(app: Flask, listener: Listener, config: ServerConfig) -> None:
     announce(listener)
     is_main = threading.current_thread() is threading.main_thread()
 
-    # Python has noted the signal as well that has just ended the server in good order.
+    # A handler of the program's may say so as well.
     with contextlib.suppress(KeyboardInterrupt):
         if not serve_here(app, listener, config, signals=is_main):
             atexit.register(_leave_views_behind)
 
 
-def serve_here(app: Flask, listener: Listener, config: ServerConfig, **options: t.Any) -> bool:
+def serve_here(
+    app: Flask, listener: Listener, config: ServerConfig, *, signals: bool = True, **options: t.Any
+) -> bool:
     """Serve in this process to the end; whether all views have ended by then.
 
+    :param signals: whether to react to signals, on the main thread.
     :param options: see :func:`bustapi._native.serve`.
+    :raises BaseException: what a handler of a signal raised to end the program, such as
+        `SystemExit`; open requests have been finished first.
     """
     if sys.getswitchinterval() == _DEFAULT_SWITCH_INTERVAL:
         sys.setswitchinterval(_SWITCH_INTERVAL)
 
-    return _serve(app, listener, config, **options)
+    with heard() if signals else contextlib.nullcontext():
+        idle, raised = _serve(app, listener, config, signals=signals, **options)
+
+    if raised is not None:
+        if not idle:
+            atexit.register(_leave_views_behind)
+
+        raise raised
+
+    return idle
 
 
 def _leave_views_behind() -> None:
