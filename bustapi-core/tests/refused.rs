@@ -153,6 +153,12 @@ fn heads_that_are_refused_leave_one_record_and_say_why() {
         "\\x16\\x03",
         "TLS",
     );
+    assert_refused(
+        b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03",
+        400,
+        "\\x16\\x03",
+        "TLS",
+    );
 }
 
 #[test]

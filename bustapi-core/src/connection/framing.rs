@@ -114,9 +114,14 @@ impl Guard {
     }
 
     /// Forgets the beginning of a request line of at most `most` bytes, to be checked again with
-    /// the rest of it; how many bytes that were.
+    /// the rest of it; how many bytes that were. None where hyper refuses it without the rest.
     pub(crate) fn take_back_request_line(&mut self, most: usize) -> usize {
-        if self.place != Place::Head || self.head.began || self.line.len() > most {
+        if self.line.is_empty()
+            || self.place != Place::Head
+            || self.head.began
+            || self.line.len() > most
+            || !may_begin_request(&self.line)
+        {
             return 0;
         }
         take(&mut self.line).len()
@@ -314,6 +319,16 @@ impl Head {
             (false, Some(length)) => Ok(Place::Body(length)),
         }
     }
+}
+
+/// Whether `text` is the beginning of a request line, for all that can be seen: a method, and no
+/// control characters behind it.
+fn may_begin_request(text: &[u8]) -> bool {
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let method_end = text.iter().position(|byte| *byte == b' ');
+    let (method, rest) = text.split_at(method_end.unwrap_or(text.len()));
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    method.iter().all(is_token) && !rest.iter().any(u8::is_ascii_control)
 }
 
 /// The value of the field on `line` without white space around it, if `name` is its name.

@@ -235,7 +235,7 @@ impl Service<http::Request<Incoming>> for RequestService {
             .map(|hook| AccessEntry::begin(hook, &head, &self.info));
         let mut unread = None;
         let step = if let Some(refusal) = self.refuse(&head) {
-            Step::Refused(Some(refusal))
+            Step::Given(Some(refusal))
         } else if hyper::body::Body::is_end_stream(&incoming) {
             dispatch(&self.shared, head, &self.info, RequestBody::Empty)
         } else {
@@ -243,7 +243,6 @@ impl Service<http::Request<Incoming>> for RequestService {
         };
         Answering {
             step,
-            ready: None,
             unread,
             is_head,
             takes_interim,
@@ -309,7 +308,7 @@ impl RequestService {
             && size > limit
         {
             let error = ReadError::TooLarge { limit };
-            return Step::Refused(Some(own_answers::unreadable_body(&error)));
+            return Step::Given(Some(own_answers::unreadable_body(&error)));
         }
         let expects = head.version != Version::HTTP_10 && head.headers.contains_key(EXPECT);
         let arriving = Arc::new(Arriving::new(incoming, expects, Arc::clone(&self.state)));
@@ -326,7 +325,7 @@ impl RequestService {
         Step::Buffering(Box::pin(async move {
             match RequestBody::Stream(body).read_all().await {
                 Ok(bytes) => dispatch(&shared, head, &conn, RequestBody::Full(bytes)),
-                Err(error) => Step::Refused(Some(own_answers::unreadable_body(&error))),
+                Err(error) => Step::Given(Some(own_answers::unreadable_body(&error))),
             }
         }))
     }
@@ -342,14 +341,14 @@ enum Step {
     Answer(Answer),
     /// Becomes one of the others when the body has been read.
     Buffering(Pin<Box<dyn Future<Output = Step> + Send>>),
-    Refused(Option<Response>),
+    /// An answer that is there: a refusal, or one that waits until the rest of the request's body
+    /// has been dealt with.
+    Given(Option<Response>),
 }
 
 /// A request on its way to its response.
 struct Answering {
     step: Step,
-    /// The answer, while what is left of the request's body is dealt with.
-    ready: Option<Response>,
     /// A body that the handler reads as it likes.
     unread: Option<Box<Unread>>,
     is_head: bool,
@@ -394,9 +393,9 @@ impl Answering {
                     return Poll::Pending;
                 }
                 Step::Buffering(future) => self.step = ready!(future.as_mut().poll(context)),
-                Step::Refused(response) => {
-                    let refusal = response.take().unwrap_or_else(own_answers::internal_error);
-                    return Poll::Ready(refusal);
+                Step::Given(response) => {
+                    let given = response.take().unwrap_or_else(own_answers::internal_error);
+                    return Poll::Ready(given);
                 }
             }
         }
@@ -408,16 +407,13 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let mut response = match this.ready.take() {
-            Some(response) => response,
-            None => ready!(this.poll_answer(context)),
-        };
+        let mut response = ready!(this.poll_answer(context));
         let mut closes = this.state.is_draining();
         if let Some(unread) = &mut this.unread {
             // Only the body of a streamed answer may have been made from that of the request.
             let go_on = matches!(response.body(), Body::Stream(_)) && !this.is_head;
             let Poll::Ready(is_settled) = unread.poll_settle(context, go_on) else {
-                this.ready = Some(response);
+                this.step = Step::Given(Some(response));
                 return Poll::Pending;
             };
             closes |= !is_settled;
