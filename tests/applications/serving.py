@@ -21,8 +21,9 @@ if t.TYPE_CHECKING:
     from .application import Application, Way
     from .environment import Environment
 
-#: Seconds that a server may take to end.
-_END = 20.0
+#: Seconds that a server may take to end: more than the half minute for which bustapi waits, by
+#: default, for threads that an application has left running.
+_END = 45.0
 #: Seconds for one command of a setup.
 _SETUP = 300.0
 #: Folder of the package under test.
@@ -72,21 +73,24 @@ class Server:
             file = self.folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, str):
-                content = content.replace("{folder}", str(self.folder)).encode()
+                content = self._filled(content).encode()
             file.write_bytes(content)
 
         with self.log_file.open("wb") as log:
             for command in self._application.setup:
-                done = subprocess.run(
-                    self._words(command),
-                    cwd=self.folder,
-                    env=self._variables(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    timeout=_SETUP,
-                    check=False,
-                )
+                try:
+                    done = subprocess.run(
+                        self._words(command),
+                        cwd=self.folder,
+                        env=self._variables(),
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        timeout=_SETUP,
+                        check=False,
+                    )
+                except subprocess.TimeoutExpired as error:
+                    raise ServingError(f"`{' '.join(command)}` took over {_SETUP:.0f} s") from error
                 if done.returncode != 0:
                     raise ServingError(f"`{' '.join(command)}` ended with {done.returncode}")
             self._process = subprocess.Popen(
@@ -99,6 +103,9 @@ class Server:
                 start_new_session=True,
             )
         self._wait()
+
+    def _filled(self, text: str) -> str:
+        return text.replace("{port}", str(self.port)).replace("{folder}", str(self.folder))
 
     def _words(self, command: tuple[str, ...]) -> list[str]:
         python = str(self._environment.python)
@@ -114,9 +121,7 @@ class Server:
         words: list[str] = []
         for word in command:
             words += meanings.get(word) or [
-                word.replace("{port}", str(self.port))
-                .replace("{folder}", str(self.folder))
-                .replace("{bin}", str(self._environment.folder / "bin"))
+                self._filled(word).replace("{bin}", str(self._environment.folder / "bin"))
             ]
         return words
 
@@ -142,10 +147,7 @@ class Server:
             "http_proxy": "http://127.0.0.1:9",
             "https_proxy": "http://127.0.0.1:9",
             "no_proxy": "127.0.0.1,localhost",
-            **{
-                name: value.replace("{folder}", str(self.folder)).replace("{port}", str(self.port))
-                for name, value in self._application.variables.items()
-            },
+            **{name: self._filled(value) for name, value in self._application.variables.items()},
         }
 
     def _wait(self) -> None:

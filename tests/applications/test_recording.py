@@ -115,3 +115,11 @@ def test_order_matters_unless_there_is_none():
     first, second = ONE, ONE._replace(target="/2")
     assert differences([first, second], [second, first])
     assert differences([first, second], [second, first], unordered=True) == []
+
+
+def test_a_length_may_be_found_out_but_not_lost():
+    chunked = ONE._replace(headers=[("X-A", "1"), ("Transfer-Encoding", "chunked")])
+    assert differences([chunked], [ONE]) == []
+    assert differences([chunked], [chunked]) == []
+    assert differences([chunked], [ONE._replace(headers=[])])
+    assert differences([ONE], [chunked])
