@@ -1,0 +1,1 @@
+"""What only the native server can show, over real sockets and with real signals."""
