@@ -32,11 +32,11 @@ pub(crate) struct RequestAttribute {
     /// Computes the attribute of a request that is not native; `None` where Werkzeug's
     /// constructor assigns it.
     otherwise: Option<Py<PyAny>>,
-    place: PyOnceLock<Place>,
+    naming: PyOnceLock<Naming>,
 }
 
-/// Where a descriptor was put.
-struct Place {
+/// What a descriptor is told when its class is made, and the attribute that its name stands for.
+struct Naming {
     owner: Py<PyType>,
     name: Py<PyString>,
     attribute: Attribute,
@@ -195,20 +195,20 @@ impl RequestAttribute {
     fn new(otherwise: Option<Py<PyAny>>) -> Self {
         Self {
             otherwise,
-            place: PyOnceLock::new(),
+            naming: PyOnceLock::new(),
         }
     }
 
     fn __set_name__(&self, owner: &Bound<'_, PyType>, name: &Bound<'_, PyString>) -> PyResult<()> {
         let attribute = Attribute::named(name.to_str()?)
             .ok_or_else(|| PyTypeError::new_err(format!("requests have no native `{name}`")))?;
-        let place = Place {
+        let naming = Naming {
             owner: owner.clone().unbind(),
             name: name.clone().unbind(),
             attribute,
         };
-        self.place
-            .set(owner.py(), place)
+        self.naming
+            .set(owner.py(), naming)
             .map_err(|_| PyTypeError::new_err("an attribute has one name"))
     }
 
@@ -222,19 +222,19 @@ impl RequestAttribute {
             return Ok(slf.clone().into_any());
         };
         let this = slf.get();
-        let place = this
-            .place
+        let naming = this
+            .naming
             .get(py)
             .ok_or_else(|| PyTypeError::new_err("the attribute is not in a class"))?;
-        let name = place.name.bind(py);
+        let name = naming.name.bind(py);
         // A subclass that has the attribute, too, comes here by `super` without asking first.
-        let of_subclass = !object.get_type().is(place.owner.bind(py));
+        let of_subclass = !object.get_type().is(naming.owner.bind(py));
         if of_subclass && let Some(value) = attributes(object)?.get_item(name)? {
             return Ok(value);
         }
         let request = object.cast::<RequestBase>()?;
         let native = match request.get().raw(py) {
-            Some(raw) => place.attribute.read(request, raw)?,
+            Some(raw) => naming.attribute.read(request, raw)?,
             None => None,
         };
         let value = match (native, &this.otherwise) {
