@@ -31,12 +31,12 @@ pub(crate) struct RouteIndex {
 #[derive(Clone)]
 pub(crate) struct Route {
     pub(crate) rule: RuleId,
-    pub(crate) steps: SmallVec<[Step; 1]>,
+    pub(crate) variables: SmallVec<[RouteVariable; 1]>,
 }
 
 /// One variable of a route.
 #[derive(Clone)]
-pub(crate) struct Step {
+pub(crate) struct RouteVariable {
     /// The states in front of it and behind.
     pub(crate) before: StateId,
     pub(crate) behind: StateId,
@@ -55,7 +55,7 @@ impl RouteIndex {
         }
         let mut converters = rule.converters.iter();
         let mut template = String::new();
-        let mut steps = SmallVec::new();
+        let mut variables = SmallVec::new();
         for (depth, part) in rule.parts.iter().enumerate().skip(1) {
             if depth > 1 {
                 template.push('/');
@@ -70,7 +70,7 @@ impl RouteIndex {
                         return;
                     };
                     template.push_str("{variable}");
-                    steps.push(Step {
+                    variables.push(RouteVariable {
                         before: way[depth - 1],
                         behind: way[depth],
                         test: Arc::clone(test),
@@ -81,7 +81,7 @@ impl RouteIndex {
         }
         let rule = rule.id();
         // matchit refuses a second route of the same shape.
-        let _ = self.tree.insert(template, Route { rule, steps });
+        let _ = self.tree.insert(template, Route { rule, variables });
     }
 }
 

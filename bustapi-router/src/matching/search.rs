@@ -24,7 +24,7 @@ use smallvec::SmallVec;
 use crate::error::ConversionError;
 use crate::ids::RuleId;
 use crate::ids::StateId;
-use crate::map::route_index::{Route, Step, VARIABLES};
+use crate::map::route_index::{Route, RouteVariable, VARIABLES};
 use crate::map::states::{Chain, Gate, ROOT, State, StateMachine};
 use crate::methods::{Method, MethodSet};
 use crate::rule::rule::BoundRule;
@@ -89,7 +89,7 @@ impl StateMachine {
         let domain = self.states[ROOT as usize].fixed(sought.domain)?;
         let index = self.states[domain as usize].routes.as_deref()?;
         let found = index.tree.at(sought.path).ok()?;
-        let Route { rule, steps } = found.value;
+        let Route { rule, variables } = found.value;
         let gate = self.gates[rule.index()];
         if gate.websocket != sought.websocket || gate.may_redirect || !gate.takes_known(method) {
             return None;
@@ -97,14 +97,14 @@ impl StateMachine {
         // matchit checks a segment's characters each time it is asked for.
         let mut segments = [""; VARIABLES];
         let params = found.params.iter().map(|(_, segment)| segment);
-        for ((step, segment), kept) in steps.iter().zip(params).zip(&mut segments) {
-            if !step.is_first(&self.states[step.before as usize], segment) {
+        for ((variable, segment), kept) in variables.iter().zip(params).zip(&mut segments) {
+            if !variable.is_first(&self.states[variable.before as usize], segment) {
                 return None;
             }
             *kept = segment;
         }
-        for (step, segment) in steps.iter().zip(segments) {
-            match step.converter.to_value(segment) {
+        for (variable, segment) in variables.iter().zip(segments) {
+            match variable.converter.to_value(segment) {
                 Ok(value) => values.push(value),
                 Err(error) => return Some((*rule, Err(error))),
             }
@@ -373,8 +373,8 @@ fn find_slash(text: &[u8]) -> Option<usize> {
     memchr::memchr(b'/', rest).map(|found| SHORT + found)
 }
 
-impl Step {
-    /// Whether the search, in the state before the variable, would take this step first.
+impl RouteVariable {
+    /// Whether the search, in the state before the variable, would try this variable first.
     #[inline]
     fn is_first(&self, before: &State, segment: &str) -> bool {
         if before.fixed(segment).is_some() || !self.test.takes_segment(segment) {
