@@ -234,15 +234,15 @@ impl Service<http::Request<Incoming>> for RequestService {
             .as_ref()
             .map(|hook| AccessEntry::begin(hook, &head, &self.info));
         let mut unread = None;
-        let step = if let Some(refusal) = self.refuse(&head) {
-            Step::Given(Some(refusal))
+        let stage = if let Some(refusal) = self.refuse(&head) {
+            Stage::Given(Some(refusal))
         } else if hyper::body::Body::is_end_stream(&incoming) {
             dispatch(&self.shared, head, &self.info, RequestBody::Empty)
         } else {
             self.receive(head, incoming, &mut unread)
         };
         Answering {
-            step,
+            stage,
             unread,
             is_head,
             takes_interim,
@@ -253,7 +253,7 @@ impl Service<http::Request<Incoming>> for RequestService {
 }
 
 /// Gives a request to the dispatcher, whose panic ends the request and nothing else.
-fn dispatch(shared: &Shared, head: Parts, conn: &Arc<ConnInfo>, body: RequestBody) -> Step {
+fn dispatch(shared: &Shared, head: Parts, conn: &Arc<ConnInfo>, body: RequestBody) -> Stage {
     let (responder, answer) = responder();
     let request = Request {
         head,
@@ -265,7 +265,7 @@ fn dispatch(shared: &Shared, head: Parts, conn: &Arc<ConnInfo>, body: RequestBod
         // The responder has answered 500 as it was dropped, if the handler had not answered.
         log("a handler panicked");
     }
-    Step::Answer(answer)
+    Stage::Answer(answer)
 }
 
 impl RequestService {
@@ -300,7 +300,7 @@ impl RequestService {
 
     /// Decides how a body is read: refused, whole and beforehand, or as the handler asks.
     /// One that the handler may leave unread is noted in `unread`.
-    fn receive(&self, head: Parts, incoming: Incoming, unread: &mut Option<Box<Unread>>) -> Step {
+    fn receive(&self, head: Parts, incoming: Incoming, unread: &mut Option<Box<Unread>>) -> Stage {
         let config = &self.shared.config;
         let size = hyper::body::Body::size_hint(&incoming).exact();
         let limit = config.max_body_size;
@@ -308,7 +308,7 @@ impl RequestService {
             && size > limit
         {
             let error = ReadError::TooLarge { limit };
-            return Step::Given(Some(own_answers::unreadable_body(&error)));
+            return Stage::Given(Some(own_answers::unreadable_body(&error)));
         }
         let expects = head.version != Version::HTTP_10 && head.headers.contains_key(EXPECT);
         let arriving = Arc::new(Arriving::new(incoming, expects, Arc::clone(&self.state)));
@@ -322,10 +322,10 @@ impl RequestService {
         }
         let shared = Arc::clone(&self.shared);
         let conn = Arc::clone(&self.info);
-        Step::Buffering(Box::pin(async move {
+        Stage::Buffering(Box::pin(async move {
             match RequestBody::Stream(body).read_all().await {
                 Ok(bytes) => dispatch(&shared, head, &conn, RequestBody::Full(bytes)),
-                Err(error) => Step::Given(Some(own_answers::unreadable_body(&error))),
+                Err(error) => Stage::Given(Some(own_answers::unreadable_body(&error))),
             }
         }))
     }
@@ -337,10 +337,11 @@ fn target_length(uri: &Uri) -> usize {
         .map_or(0, |target| target.as_str().len())
 }
 
-enum Step {
+/// How far a request is on its way to its response.
+enum Stage {
     Answer(Answer),
     /// Becomes one of the others when the body has been read.
-    Buffering(Pin<Box<dyn Future<Output = Step> + Send>>),
+    Buffering(Pin<Box<dyn Future<Output = Stage> + Send>>),
     /// An answer that is there: a refusal, or one that waits until the rest of the request's body
     /// has been dealt with.
     Given(Option<Response>),
@@ -348,7 +349,7 @@ enum Step {
 
 /// A request on its way to its response.
 struct Answering {
-    step: Step,
+    stage: Stage,
     /// A body that the handler reads as it likes.
     unread: Option<Box<Unread>>,
     is_head: bool,
@@ -382,8 +383,8 @@ fn client_closed_request() -> StatusCode {
 impl Answering {
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Response> {
         loop {
-            match &mut self.step {
-                Step::Answer(answer) => {
+            match &mut self.stage {
+                Stage::Answer(answer) => {
                     if let Poll::Ready(response) = Pin::new(&mut *answer).poll(context) {
                         return Poll::Ready(response);
                     }
@@ -392,8 +393,8 @@ impl Answering {
                     }
                     return Poll::Pending;
                 }
-                Step::Buffering(future) => self.step = ready!(future.as_mut().poll(context)),
-                Step::Given(response) => {
+                Stage::Buffering(future) => self.stage = ready!(future.as_mut().poll(context)),
+                Stage::Given(response) => {
                     let given = response.take().unwrap_or_else(own_answers::internal_error);
                     return Poll::Ready(given);
                 }
@@ -413,7 +414,7 @@ impl Future for Answering {
             // Only the body of a streamed answer may have been made from that of the request.
             let go_on = matches!(response.body(), Body::Stream(_)) && !this.is_head;
             let Poll::Ready(is_settled) = unread.poll_settle(context, go_on) else {
-                this.step = Step::Given(Some(response));
+                this.stage = Stage::Given(Some(response));
                 return Poll::Pending;
             };
             closes |= !is_settled;
