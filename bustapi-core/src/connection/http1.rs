@@ -388,7 +388,7 @@ impl Answering {
                     if let Poll::Ready(response) = Pin::new(&mut *answer).poll(context) {
                         return Poll::Ready(response);
                     }
-                    if self.takes_interim && self.state.has_client_ended() && answer.is_watched() {
+                    if self.takes_interim && self.state.has_client_ended() && answer.is_notifying() {
                         self.state.ask_for_client();
                     }
                     return Poll::Pending;

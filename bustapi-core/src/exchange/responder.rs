@@ -29,7 +29,7 @@ enum State {
     /// The connection waits for the answer.
     Awaited(Waker),
     /// As `Awaited`, and somebody wants to know if the client goes.
-    Watched(Option<Waker>, Abandoned),
+    Notifying(Option<Waker>, Abandoned),
     Answered(Response),
     /// The answer was taken, or nobody will take it.
     Closed,
@@ -80,7 +80,7 @@ impl Responder {
         let waker = match std::mem::take(&mut *state) {
             State::Open => None,
             State::Awaited(waker) => Some(waker),
-            State::Watched(waker, _) => waker,
+            State::Notifying(waker, _) => waker,
             settled => {
                 *state = settled;
                 drop(state);
@@ -88,7 +88,7 @@ impl Responder {
                 return;
             }
         };
-        *state = State::Watched(waker, Box::new(abandoned));
+        *state = State::Notifying(waker, Box::new(abandoned));
     }
 }
 
@@ -96,7 +96,7 @@ fn send(exchange: &Exchange, response: Response) {
     let mut state = exchange.lock();
     let waker = match std::mem::replace(&mut *state, State::Answered(response)) {
         State::Awaited(waker) => Some(waker),
-        State::Watched(waker, _) => waker,
+        State::Notifying(waker, _) => waker,
         State::Open | State::Answered(_) => None,
         State::Closed => {
             *state = State::Closed;
@@ -133,8 +133,8 @@ impl fmt::Debug for Answer {
 
 impl Answer {
     /// Whether somebody wants to know if the client goes.
-    pub(crate) fn is_watched(&self) -> bool {
-        matches!(*self.exchange.lock(), State::Watched(..))
+    pub(crate) fn is_notifying(&self) -> bool {
+        matches!(*self.exchange.lock(), State::Notifying(..))
     }
 }
 
@@ -154,8 +154,8 @@ impl Future for Answer {
                 *state = State::Awaited(waker);
                 Poll::Pending
             }
-            State::Watched(_, abandoned) => {
-                *state = State::Watched(Some(context.waker().clone()), abandoned);
+            State::Notifying(_, abandoned) => {
+                *state = State::Notifying(Some(context.waker().clone()), abandoned);
                 Poll::Pending
             }
             // Polled again after its end.
@@ -167,7 +167,7 @@ impl Future for Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         let state = std::mem::replace(&mut *self.exchange.lock(), State::Closed);
-        if let State::Watched(_, abandoned) = state {
+        if let State::Notifying(_, abandoned) = state {
             abandoned();
         }
     }
