@@ -9,7 +9,7 @@
 //! an answer; the requests that an IO thread answers in one [`Turn`] share it.
 
 mod codings;
-mod known;
+mod seen;
 
 use std::borrow::Cow;
 use std::io;
@@ -39,7 +39,7 @@ use crate::executor::batch::Turn;
 use crate::log::log;
 
 pub use codings::{Coding, accepted_codings, is_coded};
-use known::{ATTEMPTS, Cache, Content, Known, Stamp, read};
+use seen::{ATTEMPTS, Cache, Content, SeenFile, Stamp, read};
 
 /// Why there is no file to answer with.
 #[derive(Debug, thiserror::Error)]
@@ -224,7 +224,7 @@ impl StaticFiles {
     /// The answer with `file`; `None` if it has changed meanwhile.
     fn answer(
         &self,
-        file: &Known,
+        file: &SeenFile,
         path: &str,
         method: &Method,
         headers: &HeaderMap,
@@ -279,7 +279,11 @@ impl StaticFiles {
     }
 
     /// The file as it is now, from memory if it has not changed.
-    fn find(&self, path: &str, coding: Option<&'static Coding>) -> Result<Arc<Known>, FileError> {
+    fn find(
+        &self,
+        path: &str,
+        coding: Option<&'static Coding>,
+    ) -> Result<Arc<SeenFile>, FileError> {
         // No file's name holds a NUL. In place of its original, a coded file has other headers
         // than when it is asked for itself.
         let key = match coding {
@@ -287,11 +291,11 @@ impl StaticFiles {
             None => Cow::Borrowed(path),
         };
         let turn = Turn::current();
-        let known = self.lock().entries.get(key.as_ref()).cloned();
-        if let Some(known) = &known
-            && known.was_looked_at(turn)
+        let seen = self.lock().entries.get(key.as_ref()).cloned();
+        if let Some(seen) = &seen
+            && seen.was_looked_at(turn)
         {
-            return Ok(Arc::clone(known));
+            return Ok(Arc::clone(seen));
         }
         let mut full = self.root.join(path);
         if let Some(coding) = coding {
@@ -305,18 +309,18 @@ impl StaticFiles {
         if !metadata.is_file() || !(self.follow_links || self.contains(&full)) {
             return Err(not_found());
         }
-        if let Some(known) = known
-            && known.stamp == Stamp::of(&metadata)
+        if let Some(seen) = seen
+            && seen.stamp == Stamp::of(&metadata)
         {
-            known.look_at(turn);
-            return Ok(known);
+            seen.look_at(turn);
+            return Ok(seen);
         }
         let (stamp, content) = read(&full).map_err(unreadable(path))?;
-        let known = Arc::new(self.describe(path, coding, &full, stamp, content));
+        let seen = Arc::new(self.describe(path, coding, &full, stamp, content));
         if stamp.is_settled() {
-            self.lock().keep(key.into_owned(), &known);
+            self.lock().keep(key.into_owned(), &seen);
         }
-        Ok(known)
+        Ok(seen)
     }
 
     fn describe(
@@ -326,7 +330,7 @@ impl StaticFiles {
         full: &Path,
         stamp: Stamp,
         content: Content,
-    ) -> Known {
+    ) -> SeenFile {
         let name = path.rsplit('/').next().unwrap_or(path);
         let guess = self.media_types.guess(name);
         let etag = ETag::of_file(
@@ -361,7 +365,7 @@ impl StaticFiles {
             .filter(|(name, _)| !is_dropped_by_not_modified(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        Known {
+        SeenFile {
             stamp,
             turn: AtomicU64::new(0),
             content,

@@ -90,7 +90,7 @@ pub(super) enum Content {
 }
 
 /// A state of a file, with what is said of it in answers.
-pub(super) struct Known {
+pub(super) struct SeenFile {
     pub(super) stamp: Stamp,
     /// The last turn in which the file was found to have this stamp; 0 is none.
     pub(super) turn: AtomicU64,
@@ -102,7 +102,7 @@ pub(super) struct Known {
     pub(super) fields_unmodified: HeaderMap,
 }
 
-impl Known {
+impl SeenFile {
     /// Notes that the file has this stamp in `turn`.
     pub(super) fn look_at(&self, turn: Option<NonZeroU64>) {
         if let Some(turn) = turn {
@@ -144,19 +144,19 @@ impl Known {
 
 #[derive(Default)]
 pub(super) struct Cache {
-    pub(super) entries: HashMap<String, Arc<Known>>,
+    pub(super) entries: HashMap<String, Arc<SeenFile>>,
     bytes: usize,
 }
 
 impl Cache {
-    pub(super) fn keep(&mut self, name: String, known: &Arc<Known>) {
-        let bytes = known.bytes_in_memory();
+    pub(super) fn keep(&mut self, name: String, seen: &Arc<SeenFile>) {
+        let bytes = seen.bytes_in_memory();
         if self.bytes + bytes > CACHE_BYTES || self.entries.len() >= CACHE_ENTRIES {
             self.entries.clear();
             self.bytes = 0;
         }
         self.bytes += bytes;
-        if let Some(old) = self.entries.insert(name, Arc::clone(known)) {
+        if let Some(old) = self.entries.insert(name, Arc::clone(seen)) {
             self.bytes -= old.bytes_in_memory();
         }
     }
