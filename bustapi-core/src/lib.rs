@@ -4,10 +4,10 @@
 //! to [`Handler`]s. Calls that may block are placed by the [`executor`]. Nothing here knows
 //! Python.
 //!
-//! # The road of a request
+//! # The way of a request
 //!
-//! 1. The listener accepts a connection and puts it under the watch, which ends it when its
-//!    time is up. The watch costs no timer per request: it compares ticks.
+//! 1. The listener accepts a connection. The server ends it when its time is up, which it tells
+//!    by comparing ticks: a timer per request would cost more.
 //! 2. The connection's bytes pass the [`framing`] guard, which keeps from hyper what two
 //!    parsers could read differently.
 //! 3. hyper parses a head; the connection refuses what no handler should see, and reads small

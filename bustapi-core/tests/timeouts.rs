@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::support::{Client, Running, echo, get, hello, serve, streamed, wait_for};
 
-/// Shorter than a tick of the watch, so each is met at the second tick.
+/// Shorter than a tick of the deadlines, so each is met at the second tick.
 const SHORT: Duration = Duration::from_millis(100);
 /// No time-out below this is reached in a test.
 const LONG: Duration = Duration::from_secs(600);
@@ -218,7 +218,7 @@ fn zero_turns_time_outs_off() {
     let mut client = server.connect();
     let mut other = server.connect();
     other.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
-    // As long as three ticks of the watch.
+    // As long as three ticks of the deadlines.
     std::thread::sleep(Duration::from_millis(800));
     client.send(get("/"));
     assert_eq!(client.reply().status, 200);

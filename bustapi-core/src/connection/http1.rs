@@ -25,7 +25,7 @@ use crate::dispatch::routes::Dispatcher;
 use crate::error::ReadError;
 use crate::exchange::access_log::{AccessEntry, AccessHook, RequestLine};
 use crate::exchange::arriving::{Arriving, Unread};
-use crate::exchange::deadlines::{ConnState, Phase, Watched};
+use crate::exchange::deadlines::{Admission, ConnState, Phase};
 use crate::exchange::incoming::IncomingBody;
 use crate::exchange::own_answers;
 use crate::exchange::request_body::RequestBody;
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
 pub(crate) fn protocol(config: &Config) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        // The watch sees to time-outs; hyper's own costs a timer per request.
+        // `Deadlines` sees to time-outs; hyper's own costs a timer per request.
         .header_read_timeout(None)
         .max_header_size(config.max_head_size)
         .max_buf_size((config.max_head_size * 2).max(MIN_BUFFER))
@@ -68,10 +68,10 @@ const MIN_BUFFER: usize = 64 * 1024;
 pub(crate) fn serve(
     stream: Stream,
     info: ConnInfo,
-    watched: Watched,
+    admission: Admission,
     shared: &Arc<Shared>,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let state = Arc::clone(&watched.state);
+    let state = Arc::clone(&admission.state);
     let stream = match shared.access_hook {
         Some(_) => stream.with_request_lines(),
         None => stream,
@@ -89,7 +89,7 @@ pub(crate) fn serve(
         state,
         registered: false,
         draining: false,
-        _watched: watched,
+        _admission: admission,
     }
 }
 
@@ -103,7 +103,7 @@ struct Connection {
     state: Arc<ConnState>,
     registered: bool,
     draining: bool,
-    _watched: Watched,
+    _admission: Admission,
 }
 
 impl Future for Connection {
@@ -388,7 +388,8 @@ impl Answering {
                     if let Poll::Ready(response) = Pin::new(&mut *answer).poll(context) {
                         return Poll::Ready(response);
                     }
-                    if self.takes_interim && self.state.has_client_ended() && answer.is_notifying() {
+                    if self.takes_interim && self.state.has_client_ended() && answer.is_notifying()
+                    {
                         self.state.ask_for_client();
                     }
                     return Poll::Pending;

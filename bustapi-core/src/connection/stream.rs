@@ -1,4 +1,4 @@
-//! The byte stream beneath a connection: TCP or unix socket. It notes progress for the watch,
+//! The byte stream beneath a connection: TCP or unix socket. It notes progress for time-outs,
 //! keeps from hyper what the [`Guard`] refuses, and closes without losing the last answer.
 //!
 //! # Clients that end their sending
@@ -259,8 +259,8 @@ impl Stream {
         self.refused.is_some() || !self.guard.is_between_requests()
     }
 
-    /// Ends the writing side, then reads and drops what comes until the client ends, too. The
-    /// watch sees to it that this is not for long.
+    /// Ends the writing side, then reads and drops what comes until the client ends, too.
+    /// `Deadlines` end the connection if this takes long.
     pub(crate) fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Poll::Ready(Err(_)) = self.socket.poll_shutdown(context) {
             return Poll::Ready(());
@@ -276,7 +276,7 @@ impl Stream {
     }
 
     /// The end of the client's sending, which is held back while a request is served that has
-    /// arrived whole. The watch and the end of the answer wake the connection.
+    /// arrived whole. A tick of the `Deadlines` and the end of the answer wake the connection.
     ///
     /// # Errors
     ///

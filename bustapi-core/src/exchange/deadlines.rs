@@ -56,7 +56,7 @@ pub(crate) enum Phase {
 /// No tick: the client is not being waited for.
 const NOT_WAITING: u32 = u32::MAX;
 
-/// What the watch knows of one connection.
+/// What is known of one connection, to tell when its time is up.
 #[derive(Debug)]
 pub(crate) struct ConnState {
     clock: Arc<AtomicU32>,
@@ -324,7 +324,7 @@ impl ConnState {
 
 /// The connections of one server.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Deadlines {
     clock: Arc<AtomicU32>,
     connections: Mutex<Connections>,
     /// Told when the last connection has gone.
@@ -341,7 +341,7 @@ struct Connections {
     next: u64,
 }
 
-impl Watch {
+impl Deadlines {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             clock: Arc::new(AtomicU32::new(0)),
@@ -354,8 +354,8 @@ impl Watch {
         }
     }
 
-    /// Begins to watch a connection; it is forgotten when the guard is dropped.
-    pub(crate) fn admit(self: &Arc<Self>) -> Watched {
+    /// Takes in a connection; it is forgotten when the guard is dropped.
+    pub(crate) fn admit(self: &Arc<Self>) -> Admission {
         let state = Arc::new(ConnState {
             clock: Arc::clone(&self.clock),
             phase: AtomicU8::new(Phase::New as u8),
@@ -383,10 +383,10 @@ impl Watch {
         connections.next += 1;
         connections.open.insert(id, Arc::clone(&state));
         drop(connections);
-        Watched {
+        Admission {
             state,
             id,
-            watch: Arc::clone(self),
+            deadlines: Arc::clone(self),
         }
     }
 
@@ -485,20 +485,20 @@ impl Watch {
     }
 }
 
-/// Keeps a connection under watch.
+/// Keeps a connection under deadlines.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct Admission {
     pub(crate) state: Arc<ConnState>,
     id: u64,
-    watch: Arc<Watch>,
+    deadlines: Arc<Deadlines>,
 }
 
-impl Drop for Watched {
+impl Drop for Admission {
     fn drop(&mut self) {
-        let mut connections = lock(&self.watch.connections);
+        let mut connections = lock(&self.deadlines.connections);
         connections.open.remove(&self.id);
         if connections.open.is_empty() {
-            self.watch.emptied.notify_waiters();
+            self.deadlines.emptied.notify_waiters();
         }
     }
 }

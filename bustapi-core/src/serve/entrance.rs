@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
 use crate::connection::socket::Socket;
-use crate::exchange::deadlines::{TICK, Watch};
+use crate::exchange::deadlines::{Deadlines, TICK};
 use crate::log::log;
 use crate::serve::clock::Clock;
 use crate::serve::listener::Acceptor;
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Entrance {
     acceptor: Acceptor,
     clock: Arc<Clock>,
-    watch: Arc<Watch>,
+    deadlines: Arc<Deadlines>,
     places: Arc<Semaphore>,
     max_connections: usize,
     reserved_descriptors: usize,
@@ -37,12 +37,12 @@ impl Entrance {
         acceptor: Acceptor,
         config: &Config,
         clock: Arc<Clock>,
-        watch: Arc<Watch>,
+        deadlines: Arc<Deadlines>,
     ) -> Self {
         Self {
             acceptor,
             clock,
-            watch,
+            deadlines,
             places: Arc::new(Semaphore::new(config.max_connections)),
             max_connections: config.max_connections,
             reserved_descriptors: config.reserved_descriptors,
@@ -94,7 +94,7 @@ impl Entrance {
             ));
             self.told_of_descriptors = true;
         }
-        self.watch.end_idlest();
+        self.deadlines.end_idlest();
     }
 
     /// Whether a further connection would take what the requests of those that are there need.
@@ -113,7 +113,8 @@ impl Entrance {
         }
         // One more for the connection. With none open, somebody else has them, and trying does no
         // harm.
-        let is_short = !self.acceptor.can_have_descriptors(reserve + 1) && self.watch.count() > 0;
+        let is_short =
+            !self.acceptor.can_have_descriptors(reserve + 1) && self.deadlines.count() > 0;
         if !is_short {
             self.told_of_descriptors = false;
         }
@@ -140,7 +141,7 @@ impl Entrance {
                 ));
                 self.told_of_places = true;
             }
-            self.watch.end_idlest();
+            self.deadlines.end_idlest();
             // Nobody closes the semaphore.
             let waited = self.clock.timeout(TICK, place.acquire_owned()).await;
             if let Some(Ok(place)) = waited {

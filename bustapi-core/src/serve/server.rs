@@ -15,7 +15,7 @@ use crate::connection::stream::Stream;
 use crate::dispatch::routes::Dispatcher;
 use crate::error::ServerError;
 use crate::exchange::access_log::{AccessHook, AccessRecord, write_to_stderr};
-use crate::exchange::deadlines::{TICK, Watch};
+use crate::exchange::deadlines::{Deadlines, TICK};
 use crate::executor::io_role::runtime;
 use crate::executor::{Executor, Work};
 use crate::log::{flush_log, set_capacity};
@@ -132,18 +132,18 @@ impl Server {
         let clock = Arc::new(Clock::start().map_err(ServerError::Runtime)?);
         let acceptor = listener.into_acceptor().map_err(ServerError::Accept)?;
         let drain_timeout = self.config.drain_timeout;
-        let watch = Arc::new(Watch::new(&self.config));
+        let deadlines = Arc::new(Deadlines::new(&self.config));
         let mut entrance = Entrance::new(
             acceptor,
             &self.config,
             Arc::clone(&clock),
-            Arc::clone(&watch),
+            Arc::clone(&deadlines),
         );
         // Ends with this future.
         let mut ticking = JoinSet::new();
-        ticking.spawn(tick(Arc::clone(&clock), Arc::clone(&watch)));
+        ticking.spawn(tick(Arc::clone(&clock), Arc::clone(&deadlines)));
         let reception = Reception {
-            watch: Arc::clone(&watch),
+            deadlines: Arc::clone(&deadlines),
             shared: Arc::new(Shared {
                 protocol: protocol(&self.config),
                 config: self.config,
@@ -172,15 +172,19 @@ impl Server {
         drop(entrance);
         // The new connections look at their sockets, and the runtime after them.
         tokio::task::yield_now().await;
-        watch.drain();
-        if clock.timeout(drain_timeout, watch.empty()).await.is_none() {
+        deadlines.drain();
+        if clock
+            .timeout(drain_timeout, deadlines.empty())
+            .await
+            .is_none()
+        {
             crate::log::log(&format!(
                 "{} connections were still busy at the end of the drain time",
-                watch.count()
+                deadlines.count()
             ));
             // They end at their next turn, which they get before the runtime ends.
-            watch.abort();
-            watch.empty().await;
+            deadlines.abort();
+            deadlines.empty().await;
         }
         Ok(())
     }
@@ -188,7 +192,7 @@ impl Server {
 
 /// Puts accepted sockets to work.
 struct Reception {
-    watch: Arc<Watch>,
+    deadlines: Arc<Deadlines>,
     shared: Arc<Shared>,
 }
 
@@ -203,9 +207,9 @@ impl Reception {
             local,
             scheme: Scheme::Http,
         };
-        let watched = self.watch.admit();
-        let stream = Stream::new(socket, Arc::clone(&watched.state));
-        let connection = serve(stream, info, watched, &self.shared);
+        let admission = self.deadlines.admit();
+        let stream = Stream::new(socket, Arc::clone(&admission.state));
+        let connection = serve(stream, info, admission, &self.shared);
         tokio::spawn(async move {
             connection.await;
             drop(place);
@@ -213,7 +217,7 @@ impl Reception {
     }
 }
 
-async fn tick(clock: Arc<Clock>, watch: Arc<Watch>) {
+async fn tick(clock: Arc<Clock>, deadlines: Arc<Deadlines>) {
     let mut last = Instant::now();
     let mut passed = Duration::ZERO;
     loop {
@@ -225,6 +229,6 @@ async fn tick(clock: Arc<Clock>, watch: Arc<Watch>) {
         last = now;
         let whole = if passed >= TICK * 2 { 2 } else { 1 };
         passed = passed.saturating_sub(TICK * whole);
-        watch.tick(whole);
+        deadlines.tick(whole);
     }
 }
