@@ -289,7 +289,7 @@ def test_own_response_class_is_used(app, client):
     assert client.get("/").mimetype == "text/plain"
 
 
-# --- errors at the end of the road
+# --- errors at the end of the steps
 
 
 def test_error_in_after_request_of_an_error_is_logged(app, client, caplog):

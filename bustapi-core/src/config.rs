@@ -17,7 +17,8 @@ pub struct Config {
     pub max_target_size: usize,
     /// Most header fields in a head; more answer 431.
     pub max_headers: usize,
-    /// Longest request body in bytes, `None` for no limit of the server's own; longer ones answer 413.
+    /// Longest request body in bytes, `None` for no limit of the server's own; longer ones answer
+    /// 413.
     pub max_body_size: Option<u64>,
     /// Bodies announced as at most this many bytes are read whole before the handler is called.
     pub buffered_body_size: usize,
@@ -72,14 +73,15 @@ impl Default for Config {
             max_body_size: None,
             // One socket buffer's worth: a body this small arrives with its head as a rule.
             buffered_body_size: 64 * 1024,
-            // As much as an unread one may have.
+            // As much as is received of a body that nobody reads (`unread_body_size`).
             gathered_body_memory: 256 * 1024,
-            // Uploads of films are rare, and temporary files of this size are not.
+            // Longer uploads are rare, and most temporary directories have room for a file of this
+            // size.
             gathered_body_size: 1024 * 1024 * 1024,
-            // Received in less time than a client needs for a new connection.
+            // To receive this much takes less time than a client needs for a new connection.
             unread_body_size: 256 * 1024,
             max_connections: 10_000,
-            // A few requests at once that each open a file, a template or a connection.
+            // Enough for a few requests at once that each open a file, a template or a connection.
             reserved_descriptors: 16,
             backlog: 2048,
             head_timeout: Duration::from_secs(15),
@@ -89,10 +91,11 @@ impl Default for Config {
             keep_alive_timeout: Duration::from_secs(75),
             drain_timeout: Duration::from_secs(30),
             threads: 100,
-            // Event streams hold one each for as long as they wait, and they are made on demand.
+            // Each event stream holds a thread for as long as it waits. Threads are made on demand,
+            // so a high number costs nothing where there are few streams.
             stream_threads: 1000,
             access_log: false,
-            // A second of a busy server's access log would be more than anybody reads.
+            // About a second of a busy server's access log.
             log_lines: 8192,
         }
     }

@@ -76,7 +76,7 @@ pub fn flush_log(limit: Duration) {
     }
     let (mark, passed) = sync_channel(1);
     if offer(Entry::Mark(mark)) {
-        // Nobody reads what is left, if it is left.
+        // Lines that could not be written in time are lost.
         let _ = passed.recv_timeout(limit);
     }
 }
@@ -116,7 +116,7 @@ fn write_all(lines: &Receiver<Entry>) {
             }
             Entry::Mark(mark) => {
                 write_batch(&mut batch, &mut count);
-                // Who waited may have given up.
+                // An error means that the waiting thread has given up.
                 let _ = mark.try_send(());
             }
         }

@@ -45,7 +45,8 @@ fn quoted_len(text: &str) -> Option<usize> {
         if *bytes.get(at + 1)? == b'\n' {
             return None;
         }
-        // The escaped character may be longer than a byte; its other bytes are harmless.
+        // The escaped character may be longer than a byte; its further bytes are neither a quote
+        // nor a backslash.
         at += 2;
     }
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a message, and the one place that says which status answers it.
+//! What can be wrong with a message, and the status that each fault is answered with.
 //!
 //! Faults of the peer and of the application share one type, so that a caller can pass any of
 //! them on; [`HttpError::status_hint`] tells them apart: the application's are 500.

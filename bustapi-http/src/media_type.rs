@@ -166,7 +166,7 @@ impl MediaTypes {
 /// Appends `; charset=utf-8` to the types that are text.
 #[must_use]
 pub fn with_charset(media_type: &str) -> Cow<'_, str> {
-    // What most responses are of is not put together each time.
+    // For the most frequent types, the text is not put together each time.
     let common = match media_type {
         "text/html" => "text/html; charset=utf-8",
         "text/css" => "text/css; charset=utf-8",

@@ -102,7 +102,7 @@ impl Range {
             let range = if first.is_empty() {
                 free_from = None;
                 match position(parse_plain_int(last).filter(|_| !starts_with_sign(last))?)? {
-                    // The last 0 bytes are no range.
+                    // A suffix of 0 bytes is not a range.
                     0 => return None,
                     length => RangeSpec::Suffix(length),
                 }
@@ -115,7 +115,8 @@ impl Range {
                     free_from = None;
                     RangeSpec::From(start)
                 } else {
-                    // Compared as they are: beyond 64 bits both would be "the end".
+                    // The numbers are compared as they were sent: as positions, all beyond 64 bits
+                    // would be equal.
                     let (first, last) = (parse_plain_int(first)?, parse_plain_int(last)?);
                     if first > last {
                         return None;

@@ -1,4 +1,5 @@
-//! Rust errors as Python exceptions; the one place for this mapping.
+//! Errors of the server, of its settings and of bodies as Python exceptions, and the report of
+//! exceptions that nobody handles. Errors of routing are raised in `routing`.
 
 use bustapi_core::{ReadError, ServerError, SettingError};
 use bustapi_http::HttpError;

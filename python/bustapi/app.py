@@ -324,7 +324,7 @@ class Flask(App):
         req_ctx = _cv_request.get(None)
 
         if req_ctx is not None:
-            # Most URLs are no matter of the application's; see `routing.build_in_request`.
+            # Most URLs are built without asking the application; see `routing.build_in_request`.
             if _anchor is None:
                 url = build_in_request(self, req_ctx, endpoint, values, _method, _scheme, _external)
 

@@ -16,7 +16,9 @@ An exception that leaves these steps is `handle_exception`'s. The teardown funct
 the contexts pop, whatever came before.
 
 Each step is a method that an application may override or replace, on the class or on an
-instance, so every step calls the next through ``self``. No other module knows this order.
+instance, so every step calls the next through ``self``. The native server takes the same steps
+in the same order (``lifecycle/steps.rs`` and ``lifecycle/hooks.rs`` of the extension), and
+changes with this module.
 """
 
 from __future__ import annotations
@@ -114,7 +116,7 @@ class Lifecycle:
             exc_class_or_code: type[Exception] | int,
         ) -> tuple[type[Exception], int | None]: ...
 
-    # -- the road -------------------------------------------------------------------------
+    # -- the steps ------------------------------------------------------------------------
 
     def full_dispatch_request(self) -> Response:
         """Take the request of the current context through all steps.

@@ -151,7 +151,8 @@ class Description:
         self.static_precompressed = app.config.get("STATIC_PRECOMPRESSED")
         self.media_types: dict[str, str] = {}
 
-        # A relative folder is joined to `root_path` once more, as Flask does: Python's matter.
+        # The server serves absolute folders only. A relative one is left to the view, which joins
+        # it to `root_path` once more, as Flask does.
         if (
             not own("static_files")
             and default_response

@@ -41,7 +41,7 @@ def expect(recorded: Recorded, door: str, where: tuple[str, str]) -> Recorded:
         return {"status": SERVER_ANSWERS[where][0]}
 
     if "raises" in expected:
-        # What leaves the application is the server's matter: a 500 that tells nothing.
+        # The server answers an exception that leaves the application with a 500 that tells nothing.
         return {"status": "500"}
 
     headers = expected["headers"]

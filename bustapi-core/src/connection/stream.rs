@@ -47,7 +47,8 @@ use crate::exchange::file_body::is_stand_in;
 #[cfg(target_os = "linux")]
 use crate::log::log;
 
-/// What makes the system of a client that has gone answer, and means nothing to one that has not.
+/// An interim answer that is sent to learn whether a client is still there: the system of one that
+/// has gone refuses it, and to others it means nothing.
 const ARE_YOU_THERE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What the guard has refused.
@@ -158,7 +159,7 @@ impl Stream {
 
     /// Holds back a request line whose end has not come.
     fn hold_back(&mut self, before: usize, buffer: &mut ReadBuf<'_>) {
-        // With more at hand, its end is not what is missing.
+        // Where bytes are pending, the buffer's size has cut the line, and its end is at hand.
         if !self.pending.is_empty() {
             return;
         }
@@ -337,7 +338,7 @@ impl AsyncRead for Stream {
             if buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }
-            // An empty reading would be the end.
+            // To return without a byte would tell hyper that the client has ended.
         }
     }
 }

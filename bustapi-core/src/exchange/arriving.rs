@@ -129,7 +129,7 @@ impl Receiving {
                     self.incoming = None;
                     return Poll::Ready(Ok(None));
                 }
-                // Trailers carry nothing that WSGI could show.
+                // Trailers are dropped: WSGI has no place to show them.
                 Some(frame) => match frame.into_data() {
                     Ok(data) if !data.is_empty() => return Poll::Ready(Ok(Some(data))),
                     _ => {}
@@ -176,13 +176,15 @@ impl Unread {
         if !go_on {
             receiving.take_from_reader();
         }
-        // Nobody knows if the client will send it (RFC 9110 section 10.1.1).
+        // A client that waits to be asked for its body may send it or leave it out (RFC 9110
+        // section 10.1.1), so that nobody could tell where the next request begins.
         let settled = if receiving.awaits_asking {
             Poll::Ready(false)
         } else {
             self.poll_receive(&mut receiving, context, go_on)
         };
-        // Its place with hyper has been taken.
+        // hyper keeps one waker for a body, and this poll has put the connection's there in place
+        // of the reader's.
         receiving.wake_reader();
         drop(receiving);
         if let Poll::Ready(is_settled) = settled {
@@ -220,14 +222,15 @@ impl Unread {
                         .as_ref()
                         .and_then(|i| i.size_hint().exact());
                     if length.is_some_and(|length| length <= self.allowance) {
-                        // It has been announced, and can come behind the answer.
+                        // The length is known and small enough to receive the rest after the
+                        // answer.
                         return Poll::Ready(true);
                     }
                     if self.rounds == ROUNDS {
                         return Poll::Ready(false);
                     }
                     self.rounds += 1;
-                    // Comes back when the runtime has looked at its sockets.
+                    // This task is polled again when the runtime has looked at its sockets.
                     let mut pause = std::pin::pin!(tokio::task::yield_now());
                     if pause.as_mut().poll(context).is_pending() {
                         return Poll::Pending;

@@ -1,4 +1,5 @@
-//! Answers to requests that never reach a handler, or whose handler failed.
+//! Answers that the server makes itself: to requests that it refuses or cannot read, that no rule
+//! of a Rust handler's map matches, or whose handler failed.
 
 use bustapi_http::{Response, text_response};
 use bustapi_router::{MatchError, MethodSet};
@@ -89,7 +90,8 @@ pub(crate) fn allowed_methods(allowed: &MethodSet) -> Response {
     )
 }
 
-/// A value that cannot be sent, as of a redirect to a malformed host, answers 400.
+/// `response` with another field; or 400 where the value cannot be sent in one, as that of a
+/// redirect to a malformed host.
 fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {
     match HeaderValue::from_str(value) {
         Ok(value) => {

@@ -17,7 +17,7 @@ use crate::log::log;
 /// A response's body as hyper pulls it.
 pub(crate) struct WireBody {
     source: Source,
-    /// The source's error, told when what came before it has been written.
+    /// The source's error, which hyper is told when what came before it has been written.
     failure: Option<BodyError>,
     /// How many bytes the head has announced and the source has not given, where it announced any.
     announced: Option<Announced>,
@@ -80,9 +80,10 @@ impl WireBody {
         self
     }
 
-    /// Has hyper close the connection once it has written what it was given: it would drop it now.
+    /// Has hyper close the connection once it has written what it was given. If the error were
+    /// returned at once, hyper would drop what it has not written.
     fn break_off(&mut self, error: BodyError) {
-        // The head is made: closing the connection is all that can tell the client.
+        // The head can no longer be changed, so that only a closed connection can tell the client.
         log(&format!("an answer broke off: {error}"));
         if let Some(tail) = &self.tail {
             tail.state.wait_for_flush();
@@ -95,7 +96,7 @@ impl WireBody {
 pub(crate) struct Tail {
     pub(crate) state: Arc<ConnState>,
     pub(crate) entry: Option<Box<AccessEntry>>,
-    /// The request's body, where the answer's may have been made from it.
+    /// What is left of the request's body, where the answer's body may read it.
     pub(crate) unread: Option<Box<Unread>>,
 }
 

@@ -106,13 +106,13 @@ impl Entrance {
             return false;
         };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        // Where there are few at all, most are for connections.
+        // Under a low limit, three quarters of the descriptors are left to connections.
         let reserve = self.reserved_descriptors.min(limit / 4);
         if self.highest.saturating_add(4 * reserve) < limit {
             return false;
         }
-        // One more for the connection. With none open, somebody else has them, and trying does no
-        // harm.
+        // One more is for the connection itself. With no connection open, there is none to end: the
+        // descriptors are in other use, and accepting may as well be tried.
         let is_short =
             !self.acceptor.can_have_descriptors(reserve + 1) && self.deadlines.count() > 0;
         if !is_short {
@@ -142,7 +142,7 @@ impl Entrance {
                 self.told_of_places = true;
             }
             self.deadlines.end_idlest();
-            // Nobody closes the semaphore.
+            // The semaphore is never closed, so an error cannot come; a time-out tries again.
             let waited = self.clock.timeout(TICK, place.acquire_owned()).await;
             if let Some(Ok(place)) = waited {
                 return place;

@@ -74,7 +74,7 @@ impl Lifeline {
     }
 
     fn say(&self, what: u8) {
-        // Whoever is gone need not know.
+        // An error means that the parent is gone and need not be told.
         drop((&self.line).write_all(&[what]));
     }
 }
@@ -85,7 +85,7 @@ fn listen(mut line: UnixStream, stop: &Notify) {
         match line.read(&mut told) {
             Ok(1) if told == [STOP] => stop.notify_one(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Told to end at once.
+            // Any byte but `STOP` tells this process to end at once.
             Ok(1) => end(),
             Ok(_) | Err(_) => break,
         }
@@ -105,7 +105,7 @@ fn end() {
 }
 
 /// Asks the system to end this process, as by SIGTERM, when the thread that started it has ended.
-/// Without effect where the system cannot: the end of the line has to do.
+/// Without effect on other systems than Linux, where the end of the lifeline is all that tells.
 ///
 /// # Errors
 ///

@@ -32,7 +32,8 @@ impl Course {
     }
 }
 
-/// The ends of a server's course: who waits, who interrupts that, and who ends it.
+/// The three handles on a server's course: one waits for its end, one interrupts the waiting, and
+/// one notes the end.
 pub(crate) fn course() -> (Running, Interrupter, Ending) {
     let course = Arc::new(Course::default());
     (

@@ -159,8 +159,8 @@ impl Server {
                 (socket, place) = entrance.next() => reception.receive(socket, place),
             }
         }
-        // Whoever is in the listen queue has connected in time, and may have asked already. The
-        // runtime learns of them at its next look at the sockets.
+        // Clients in the listen queue have connected in time, and may have sent a request already.
+        // The runtime learns of them at its next look at the sockets.
         tokio::task::yield_now().await;
         loop {
             tokio::select! {
@@ -182,7 +182,8 @@ impl Server {
                 "{} connections were still busy at the end of the drain time",
                 deadlines.count()
             ));
-            // They end at their next turn, which they get before the runtime ends.
+            // Each connection ends when its task is next polled, which happens before the runtime
+            // ends.
             deadlines.abort();
             deadlines.empty().await;
         }

@@ -235,7 +235,7 @@ impl StaticFiles {
             last_modified: Some(file.last_modified),
         };
         let outcome = evaluate(method, headers, validators, Some(length)).map_err(|_| {
-            // Nothing else can be wrong with a condition.
+            // `evaluate` fails only where a range cannot be satisfied.
             FileError::Range {
                 path: path.to_owned(),
                 length,

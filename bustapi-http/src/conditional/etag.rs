@@ -198,7 +198,7 @@ impl ETags {
             };
             rest = &rest[found.len..];
             tags.provided = true;
-            // The empty tag matches nothing in Werkzeug; only that it was there counts.
+            // An empty tag matches nothing in Werkzeug; it only makes the list count as given.
             if !found.text.is_empty() {
                 let list = if found.weak {
                     &mut tags.weak

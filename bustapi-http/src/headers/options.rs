@@ -249,7 +249,8 @@ pub fn parse_options(value: &str) -> (&str, Options) {
                 text
             }
         };
-        // Whichever form of a parameter comes last takes the place of the other.
+        // A parameter may come whole and in continuations; the form that comes last replaces the
+        // other.
         match continuation {
             None => {
                 if continued.remove(stem).is_some() {

@@ -43,7 +43,7 @@ fn split_mime(value: &str) -> Vec<&str> {
             let mut out = Vec::new();
             let mut first = true;
             while let Some(piece) = pieces.next() {
-                // Only the blanks around `;` belongs to the separator.
+                // Blanks behind a `;` belong to the separator.
                 let piece = if first {
                     piece
                 } else {

@@ -86,7 +86,8 @@ fn constants<'py>(py: Python<'py>, head: &Parts, conn: &ConnInfo) -> PyResult<Bo
     for key in reserved {
         dict.del_item(key)?;
     }
-    // The name of a unix socket is the client's to say.
+    // On a unix socket, the server's name is what the client calls it (`Host`), so that it differs
+    // from request to request and cannot be part of the template.
     if matches!(conn.local, Peer::Tcp(_)) {
         let template = Template {
             local: conn.local.clone(),
@@ -109,7 +110,8 @@ fn script_name() -> &'static str {
 ///
 /// # Errors
 ///
-/// `ValueError` if the path is not below `SCRIPT_NAME`; `MemoryError`; `AttributeError` if the program has deleted `sys.stderr`.
+/// `ValueError` if the path is not below `SCRIPT_NAME`; `MemoryError`; `AttributeError` if the
+/// program has deleted `sys.stderr`.
 pub(crate) fn make<'py>(
     py: Python<'py>,
     head: &Parts,

@@ -131,8 +131,8 @@ fn builtin(known: &References, object: &Bound<'_, PyAny>) -> PyResult<Option<Arc
 /// limit that `sys.set_int_max_str_digits` takes.
 const SHORT: usize = 640;
 
-/// The router's converter of integers, for texts that no limit of Python's is about. The others
-/// fail, and are Werkzeug's to convert or to reject.
+/// The router's converter of integers, for texts that are too short for any limit of Python's to
+/// apply. Longer ones fail here, and Werkzeug's implementation then converts or rejects them.
 #[derive(Debug)]
 struct ShortInteger(Arc<dyn Converter>);
 

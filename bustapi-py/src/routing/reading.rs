@@ -32,7 +32,7 @@ pub(crate) struct RuleEntry {
 }
 
 impl RuleEntry {
-    /// Shows the garbage collector what is held here and nowhere else.
+    /// Shows the garbage collector the objects that only this entry holds.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.rule)?;
         visit.call(&self.endpoint)?;

@@ -20,7 +20,8 @@ pub struct Build<'a> {
     pub endpoint: &'a str,
     /// The values by name, each name once. [`Value::None`] counts as not given.
     pub values: &'a [(&'a str, Value)],
-    /// Only rules that take this method, in upper case; `None` prefers those that take the adapter's own.
+    /// Only rules that take this method, in upper case; `None` prefers those that take the
+    /// adapter's own.
     pub method: Option<&'a str>,
     /// Whether to write scheme and host even where the current ones would do.
     pub force_external: bool,
@@ -74,7 +75,8 @@ impl BoundRule {
         append_unknown: bool,
     ) -> Result<(String, String), ConversionError> {
         let domain = self.fill(&self.domain_pieces, values)?;
-        // Before the path: Werkzeug evaluates the query first where both fail.
+        // The query is written before the path, so that where both fail the error is the query's,
+        // as in Werkzeug.
         let mut query = String::new();
         if append_unknown {
             query = self.query(map, values).map_err(ConversionError::Failed)?;
@@ -256,7 +258,7 @@ impl Map {
         let scheme = match (rule.rule.websocket, secure) {
             (true, true) => "wss",
             (true, false) => "ws",
-            // Only to be found by a scheme-relative URL.
+            // An empty scheme asks for a scheme-relative URL; WebSocket rules never have one.
             (false, _) if asked.is_empty() => "",
             (false, true) => "https",
             (false, false) => "http",

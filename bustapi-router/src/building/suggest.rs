@@ -30,7 +30,7 @@ pub(crate) fn suggest(
     let mut best: Option<(&BoundRule, f64)> = None;
     for rule in map.rules() {
         let score = score(rule);
-        // Of equal ones the first.
+        // Of rules with equal scores, the first one is suggested.
         if best.is_none_or(|(_, highest)| score > highest) {
             best = Some((rule, score));
         }

@@ -1,8 +1,8 @@
 //! The tree of states that the rules of a map make.
 //!
 //! A part of a rule is a transition. A state has one way to it, so a state also stands for the
-//! beginning that all rules behind it share. The [search](crate::matching::search) walks the tree; what
-//! it walks by is said there.
+//! beginning that all rules behind it share. The [search](crate::matching::search) walks the tree;
+//! what it walks by is said there.
 
 use std::sync::Arc;
 
@@ -232,7 +232,8 @@ impl StateMachine {
         } else if let Some(Part::Static(_)) = rule.parts.first()
             && self.states[state as usize].rules.len() == 1
         {
-            // Of the rules of a state the first one counts, be it no rule for this index.
+            // Only a rule that is the first of its state is indexed: a later one answers where
+            // those before it do not take the request, which the search has to find out.
             let routes = &mut self.states[domain_state as usize].routes;
             routes.get_or_insert_default().add(rule, &way);
         }
@@ -246,7 +247,8 @@ impl StateMachine {
             here.chain = None;
             if here.only_way().is_none() {
                 in_chain = false;
-                // What was the rest of a chain through here now begins one of its own.
+                // A chain that led through here now ends here, so its rest begins a chain of its
+                // own.
                 if let Texts::One(_, behind) = here.texts
                     && way.get(place + 1) != Some(&behind)
                 {

@@ -84,7 +84,7 @@ impl Map {
         let own_place = (rule.build_key(), rule.id);
         for id in &endpoint.with_defaults {
             let other = self.rule(*id);
-            // Rules behind this one, and itself, have no say over it.
+            // Only a rule that is built before this one can be its canonical form.
             if (other.build_key(), other.id) >= own_place {
                 break;
             }

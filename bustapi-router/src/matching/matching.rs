@@ -76,7 +76,7 @@ impl Map {
     #[cold]
     fn refused(&self, rule: RuleId, error: ConversionError, sought: &Sought<'_>) -> MatchError {
         match error {
-            // Werkzeug gives up there, with what the search had met before that rule.
+            // The answer is made of what the search had met before that rule, as in Werkzeug.
             ConversionError::Rejected => {
                 let mut misses = Misses::default();
                 let spans = &mut Spans::new();
@@ -124,7 +124,7 @@ impl Map {
             let rule = self.rule(id);
             match convert(rule, &sought, &spans, &mut values) {
                 Ok(()) => {}
-                // Werkzeug gives up there, with what the search had met before that rule.
+                // As in `refused`: the search has met these misses before that rule.
                 Err(ConversionError::Rejected) => return Err(verdict(misses)),
                 Err(ConversionError::Failed(source)) => return Err(failed(rule, source)),
             }

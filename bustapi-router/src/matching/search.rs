@@ -188,7 +188,7 @@ impl Search<'_> {
     fn run(&mut self) -> Option<Found> {
         let (mut state, mut rest) = (ROOT, ALL);
         loop {
-            // Down, as long as there is a way.
+            // Go down the tree, as long as there is a transition to take.
             while rest != NOTHING {
                 let here = &self.states[state as usize];
                 if let Some(chain) = &here.chain {
@@ -222,7 +222,7 @@ impl Search<'_> {
             if found.is_some() {
                 return found;
             }
-            // Back, to the last state with another way.
+            // Go back to the last state that has another transition.
             (state, rest) = loop {
                 let frame = self.frames.pop()?;
                 self.spans.truncate(frame.spans);

@@ -382,7 +382,8 @@ impl Converter for IntConverter {
         if self.limits.is_none()
             && let Ok(number) = text.parse()
         {
-            // Nearly every integer there is; values cost a stalled load each time they move.
+            // Nearly every integer takes this way, on which the value is made where it is returned:
+            // each move of a value costs a stalled load.
             return Ok(Value::Int(number));
         }
         let value = Value::integer(text)
@@ -503,7 +504,7 @@ impl Limits {
         let limit = |value: Option<&Value>| match value {
             None | Some(Value::None) => Ok(None),
             Some(value) if value.compare(&Value::Int(0)).is_some() => Ok(Some(value.clone())),
-            // Not a number compares with nothing, so it limits nothing.
+            // A NaN compares with no number, so it limits none.
             Some(Value::Float(_)) => Ok(None),
             Some(other) => Err(message_error(format!("{other:?} is not a number"))),
         };

@@ -206,7 +206,8 @@ impl Pattern {
                 .only_group(text)
                 .map(|only| SmallVec::from_elem(only, 1)),
             Self::Atoms { atoms, groups } => {
-                // What is quick to see, before a search is set up.
+                // Comparing literals at both ends is cheaper than setting a search up for a text
+                // that cannot match.
                 let fits = match (atoms.first(), atoms.last()) {
                     (Some(Atom::Literal(prefix)), _) if !text.starts_with(&**prefix) => false,
                     (_, Some(Atom::Literal(suffix))) => text.ends_with(&**suffix),
@@ -248,7 +249,8 @@ impl Pattern {
             return None;
         };
         let (mut start, mut end) = (0, text.len());
-        // Empty texts are slow to compare, and most are.
+        // Most prefixes and suffixes are empty, and to compare those takes longer than to skip
+        // them.
         if !prefix.is_empty() {
             start = text.starts_with(&**prefix).then_some(prefix.len())?;
         }
@@ -574,7 +576,7 @@ mod tests {
             let (atoms, groups) = atoms(&pieces);
             let mut search = Search::new(&atoms, &text, groups);
             search.run();
-            // Each place once, and once more to see that it was there.
+            // The search tries each pair once, and meets it once more to see that it was tried.
             let most = MEMO_AFTER + 2 * atoms.len() * (text.len() + 1);
             prop_assert!(search.tries <= most, "{} for {}", search.tries, text.len());
         }

@@ -175,7 +175,7 @@ fn quantifier(rest: &str) -> Option<(Quantifier, &str)> {
     };
     match after.strip_prefix('?') {
         Some(after) => Some((Some((min, max, true)), after)),
-        // A second quantifier is an error or a possessive one: not ours to judge.
+        // A second quantifier is an error or makes the first one possessive; `to_rust` tells.
         None if after.starts_with(['*', '+', '{']) => None,
         None => Some((Some((min, max, false)), after)),
     }
@@ -218,7 +218,8 @@ pub(crate) fn to_rust(source: &str) -> Rewritten {
                 Some('s') => out.extend(["[", SPACE, "]"]),
                 Some('S') if !in_class => out.extend(["[^", SPACE, "]"]),
                 Some(other) => {
-                    // Boundaries go by `\w` too; of the rest some are errors in Python.
+                    // `\b` and `\B` depend on `\w`, and so differ too; of the other letters some
+                    // are errors in Python.
                     is_faithful &= !other.is_ascii_alphanumeric()
                         || matches!(other, 'd' | 'D' | 'A' | 'n' | 'r' | 't' | 'f' | 'v' | 'a')
                         || matches!(other, 'x' | 'u' | 'U');
@@ -233,7 +234,7 @@ pub(crate) fn to_rust(source: &str) -> Rewritten {
                 if characters.next_if_eq(&'^').is_some() {
                     out.push('^');
                 }
-                // A `]` in the first place is a member.
+                // A `]` in the first place of a class is a member of it.
                 if characters.next_if_eq(&']').is_some() {
                     out.push_str(r"\]");
                 }
@@ -247,19 +248,19 @@ pub(crate) fn to_rust(source: &str) -> Rewritten {
                 out.push(special);
             }
             '-' if in_class && characters.peek() == Some(&'-') => {
-                // Or the end of a range.
+                // In Python, the second hyphen may be the end of a range.
                 is_faithful = false;
                 out.push_str(r"\-");
             }
             '(' if !in_class && characters.next_if_eq(&'?').is_some() => {
-                // Flags, and what the crate does not know or calls otherwise.
+                // Other groups are flags, or what the crate does not have or writes differently.
                 is_faithful &= matches!(characters.peek(), Some(':' | 'P'));
                 out.push_str("(?");
             }
             other => {
                 if !in_class {
                     quantified = matches!(other, '*' | '+' | '?' | '}');
-                    // Possessive in Python, or an error.
+                    // A second quantifier makes the first possessive in Python, or is an error.
                     is_faithful &= !(was_quantified && matches!(other, '*' | '+' | '{'));
                 }
                 out.push(other);

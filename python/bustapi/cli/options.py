@@ -274,7 +274,7 @@ def _setting_option(setting: Setting) -> click.Option:
     means = setting.means[0].upper() + setting.means[1:]
     return click.Option(
         names,
-        # The others' are the server's business; in a command, `None` is "as it is".
+        # The other defaults are the server's own: `None` leaves a setting as the server has it.
         default=setting.default if setting.name in {"host", "port"} else None,
         type=None if is_flag else SettingType(setting),
         # Besides the one that click derives, FLASK_RUN_ and the name.

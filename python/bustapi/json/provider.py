@@ -113,7 +113,7 @@ def _default(o: t.Any) -> t.Any:
 
 
 def _encode(obj: t.Any, kwargs: dict[str, t.Any]) -> str:
-    """Write a value with every option decided: the only place that writes JSON.
+    """Write a value with every option decided, natively where the options allow it.
 
     :param kwargs: arguments of :func:`json.dumps`, of which `default`, `ensure_ascii` and
         `sort_keys` are among.

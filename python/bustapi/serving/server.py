@@ -58,7 +58,7 @@ def announce(listener: Listener) -> None:
 
 
 def serve_alone(app: Flask, listener: Listener, config: ServerConfig) -> None:
-    """Serve in this process. Signals are the main thread's matter if this is not it."""
+    """Serve in this process. Signals are left to the main thread if this is not it."""
     announce(listener)
     is_main = threading.current_thread() is threading.main_thread()
 
