@@ -168,7 +168,7 @@ class Flask(App):
             def view(**kw: t.Any) -> Response:
                 return app().send_static_file(**kw)  # type: ignore[union-attr]
 
-            # Known to the server's plan, which may do the same itself.
+            # The plan of an endpoint knows the view by this, and may have the server do the same.
             self._static_view = view
             self.add_url_rule(
                 f"{self.static_url_path}/<path:filename>",
@@ -477,7 +477,7 @@ class Flask(App):
         if get_load_dotenv(load_dotenv):
             cli.load_dotenv()
 
-            # The files may have set it.
+            # The env files may have set it.
             if "FLASK_DEBUG" in os.environ:
                 self.debug = get_debug_flag()
 
@@ -491,7 +491,7 @@ class Flask(App):
         server_host, _, server_port = server_name.partition(":")
         host = host or server_host or "127.0.0.1"
 
-        # 0 lets the system choose a port, so it is as good as any.
+        # A port of 0 is valid: the system chooses one.
         if not port and port != 0:
             port = int(server_port or 5000)
 

@@ -189,7 +189,7 @@ class _Exchange:
         chunk = self.chunks.get()
 
         if chunk is None:
-            # For the next one who reads.
+            # Put back, so that whatever reads next finds the end as well.
             self.chunks.put(None)
             raise ClientDisconnected
 

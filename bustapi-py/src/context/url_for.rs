@@ -101,12 +101,12 @@ const SIGNATURE: &str =
 #[expect(unsafe_code, reason = "pyo3 makes no functions of this kind")]
 pub(crate) fn make_url_for<'py>(fallback: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = fallback.py();
-    // A module that is loaded again has the same function again.
+    // A module that is loaded again sets the same function again, which is refused and dropped.
     drop(FALLBACK.set(py, fallback.clone().unbind()));
     let text: Option<String> = fallback.getattr(intern!(py, "__doc__"))?.extract()?;
     let text = format!("{SIGNATURE}\n--\n\n{}", text.unwrap_or_default());
     let module = fallback.getattr(intern!(py, "__module__"))?;
-    // Functions point to their definition for as long as they live: it is never freed.
+    // The definition is never freed, as the function points to it for as long as it lives.
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
         ml_name: c"url_for".as_ptr(),
         ml_meth: ffi::PyMethodDefPointer {
@@ -319,7 +319,7 @@ impl<'py> Asked<'_, 'py> {
         };
         match given.build(adapter, values) {
             Ok(url) => Ok(url.map(Bound::into_any)),
-            // A handler of the application may know better.
+            // The application may have a handler for URLs that cannot be built.
             Err(error) if error.is_instance(py, known.build_error.bind(py)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -93,7 +93,7 @@ impl Defaults {
         }
         let version = ClassVersion::of(class)?.version;
         let kept = self.compare(class)?;
-        // What was forgotten is dropped after the lock: dropping a class may run code.
+        // What is forgotten is dropped after the lock, as dropping a class may run code.
         let mut seen = lock();
         let mut forgotten = Vec::new();
         while let Some(at) = seen.iter().position(|seen| seen.class.is(class)) {

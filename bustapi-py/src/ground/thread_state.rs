@@ -76,7 +76,8 @@ pub(crate) fn follow_hooks(py: Python<'_>) {
     });
     let followed = threading.and_then(|threading| {
         let threading = threading.bind(py);
-        // The functions that tell them are traced themselves, and are slower.
+        // The hooks are read from the module: `threading.gettrace()` and `getprofile()` would be
+        // traced themselves, and are slower.
         let trace = threading.get_item(intern!(py, "_trace_hook"))?;
         let profile = threading.get_item(intern!(py, "_profile_hook"))?;
         let trace = trace.filter(|hook| !hook.is_none());
@@ -87,7 +88,8 @@ pub(crate) fn follow_hooks(py: Python<'_>) {
         }) {
             return Ok(());
         }
-        // What is set from here on is called from here on: nothing stays borrowed.
+        // The new hooks are noted before they are set: setting one has it called, and it must find
+        // nothing borrowed here.
         let followed = FOLLOWED.replace(Followed {
             trace: trace.clone().map(Bound::unbind),
             profile: profile.clone().map(Bound::unbind),
@@ -98,7 +100,7 @@ pub(crate) fn follow_hooks(py: Python<'_>) {
                 return Ok(());
             }
             let current = sys.call_method0(get)?;
-            // A function that this thread has got otherwise stays.
+            // A function that something else has set for this thread stays.
             if current.is_none() || followed.is_some_and(|ours| current.is(&ours)) {
                 sys.call_method1(set, (hook,))?;
             }

@@ -227,7 +227,8 @@ impl RequestAttribute {
             .get(py)
             .ok_or_else(|| PyTypeError::new_err("the attribute is not in a class"))?;
         let name = naming.name.bind(py);
-        // A subclass that has the attribute, too, comes here by `super` without asking first.
+        // A subclass that overrides the attribute calls this one by `super`, for which Python does
+        // not look into the instance's `__dict__` first.
         let of_subclass = !object.get_type().is(naming.owner.bind(py));
         if of_subclass && let Some(value) = attributes(object)?.get_item(name)? {
             return Ok(value);
@@ -240,8 +241,8 @@ impl RequestAttribute {
         let value = match (native, &this.otherwise) {
             (Some(value), _) => value,
             (None, Some(otherwise)) => otherwise.bind(py).call1((object,))?,
-            // What Python says of an attribute that was never assigned, as when a subclass's
-            // constructor reads it before calling this class's.
+            // The attribute was never assigned, as when a subclass's constructor reads it before it
+            // calls this class's. The message is Python's own.
             (None, None) => {
                 let class = object.get_type().name()?;
                 let message = format!("'{class}' object has no attribute '{name}'");
@@ -249,7 +250,8 @@ impl RequestAttribute {
             }
         };
         if of_subclass {
-            // There may be a property of that name, which refuses.
+            // The value goes into `__dict__`, as the subclass may have a property of that name,
+            // which refuses to be set.
             attributes(object)?.set_item(name, &value)?;
         } else {
             keep(object, name, &value)?;

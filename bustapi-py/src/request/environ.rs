@@ -162,7 +162,7 @@ pub(crate) fn make<'py>(
 
 /// `sys.stderr` as the program has it now.
 fn stderr(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    // Importing even what is loaded costs as much as half the environ.
+    // The module is kept: importing even a loaded one costs as much as half the environ.
     static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let sys = SYS.get_or_try_init(py, || py.import("sys").map(Bound::unbind))?;
     sys.bind(py).getattr(intern!(py, "stderr"))
@@ -171,7 +171,7 @@ fn stderr(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 /// The key of a header field, whose name is in lower case: `x-forwarded-for` has
 /// `HTTP_X_FORWARDED_FOR`.
 fn key<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
-    // The fields that most requests have.
+    // The keys of the fields that most requests have are interned.
     match name {
         "accept" => intern!(py, "HTTP_ACCEPT").clone(),
         "accept-encoding" => intern!(py, "HTTP_ACCEPT_ENCODING").clone(),

@@ -190,7 +190,7 @@ fn parse<'py>(
     };
     match parsed {
         Ok(parsed) => Ok(Some(parsed)),
-        // A malformed form is no form.
+        // A malformed form counts as an empty one, as in Werkzeug.
         Err(fault) => {
             if let Some(error) = fault.raised(py) {
                 return Err(error);
@@ -300,7 +300,8 @@ impl<'a, 'py> Sink<'a, 'py> {
         let py = self.request.py();
         let mut events = Vec::new();
         while let Some(chunk) = body.next_chunk(py)? {
-            // A failure leaves what came before it, and Werkzeug opens files for that, too.
+            // Events that came before a failure are taken as well: Werkzeug has opened files for
+            // them by then.
             let received = decoder.receive(&chunk, &mut events);
             drop(chunk);
             for event in events.drain(..) {
@@ -362,7 +363,7 @@ impl<'a, 'py> Sink<'a, 'py> {
         keywords.set_item(intern!(py, "total_content_length"), self.length)?;
         keywords.set_item(intern!(py, "filename"), filename)?;
         keywords.set_item(intern!(py, "content_type"), headers.get("content-type"))?;
-        // Werkzeug hands on whatever integer the part has, were it negative.
+        // Werkzeug hands on any integer that the part has, even a negative one.
         let length = headers.get("content-length").and_then(parse_plain_int);
         keywords.set_item(intern!(py, "content_length"), length.unwrap_or(0))?;
         self.request

@@ -61,7 +61,8 @@ impl HeadersBase {
         let (Some(raw), Ok(key)) = (self.raw.get(), key.cast::<PyString>()) else {
             return Ok(Found::Unknown);
         };
-        // Python's upper case of other characters may be ASCII.
+        // Only ASCII keys are looked up here: the upper case of other characters may be ASCII in
+        // Python, and then the environ has them.
         let Some(key) = ascii(key) else {
             return Ok(Found::Unknown);
         };
@@ -125,7 +126,7 @@ impl HeadersBase {
         match slf.get().find(key)? {
             Found::Value(value) => Ok(value),
             Found::Nothing => {
-                // The environ's own error.
+                // The error is the one that the environ would raise.
                 let key = environ_key(key.cast::<PyString>()?.to_str()?);
                 Err(PyKeyError::new_err(key))
             }

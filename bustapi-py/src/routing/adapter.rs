@@ -166,7 +166,8 @@ impl MapAdapterBase {
 
     #[setter]
     fn set_url_scheme(&mut self, py: Python<'_>, url_scheme: Py<PyAny>) {
-        // It was the scheme at first that decided.
+        // The scheme that the adapter was made with decides on `websocket`, which is therefore
+        // noted before the scheme changes.
         if self.websocket.is_none() && self.server_name.is_some() {
             self.websocket = Some(self.websocket(py));
         }

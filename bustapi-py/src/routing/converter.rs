@@ -96,7 +96,7 @@ fn builtin(known: &References, object: &Bound<'_, PyAny>) -> PyResult<Option<Arc
         if given.is_none() {
             continue;
         }
-        // An `int` limit takes numbers of any kind; others are compared by their own code.
+        // A limit that is an `int` or a `float` is compared natively, any other by its own code.
         let Some(value) = basic_value(&given) else {
             return Ok(None);
         };
@@ -242,7 +242,7 @@ impl Converter for PythonConverter {
             let failed = |error: PyErr| ConversionError::Failed(Arc::new(error));
             let value = to_python(py, value).map_err(failed)?;
             let url = self.call(py, intern!(py, "to_url"), value)?;
-            // Werkzeug joins texts, and knows what to say of anything else.
+            // Anything but a text fails here, and Werkzeug's implementation then raises its error.
             let url = url
                 .cast_exact::<PyString>()
                 .map_err(|_| ConversionError::failed("`to_url` gave no plain text"))?;
@@ -306,12 +306,12 @@ impl CompiledPattern for PythonPattern {
         let spans = Python::attach(|py| match self.spans(py, text) {
             Ok(spans) => spans,
             Err(error) => {
-                // Nothing but a lack of memory raises here, and a verdict has no place for it.
+                // Only a lack of memory raises here, and the result cannot hold an exception.
                 error.write_unraisable(py, Some(self.pattern.bind(py)));
                 None
             }
         })?;
-        // Python counts characters.
+        // Python's positions count characters; the router's count bytes.
         let offset = |index: usize| {
             let found = text.char_indices().nth(index);
             found.map_or(text.len(), |(at, _)| at)

@@ -40,8 +40,8 @@ impl Object for PythonObject {
 
     fn equals(&self, other: &Value) -> bool {
         let equal = self.ask(|own| own.eq(to_python(own.py(), other)?));
-        // A comparison that raises is reported by Werkzeug's own implementation: values that
-        // are not equal have no rule, and it is asked before that is said.
+        // A comparison that raises counts as unequal. No rule then takes the values, and before
+        // that is said Werkzeug's implementation is asked, which meets the exception again.
         equal.unwrap_or(false)
     }
 
@@ -133,7 +133,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
             let object: &dyn std::any::Any = &**object;
             match object.downcast_ref::<PythonObject>() {
                 Some(object) => object.0.bind(py).clone(),
-                // The router is only ever given objects of this type here.
+                // This crate gives the router objects of this type only.
                 None => py.None().into_bound(py),
             }
         }

@@ -134,7 +134,8 @@ fn read_methods(methods: &Bound<'_, PyAny>) -> PyResult<MethodSet> {
     let mut set = MethodSet::new();
     for method in methods.try_iter()? {
         let method: String = method?.extract()?;
-        // Werkzeug compares as they are; those of a `Rule` are in upper case unless changed.
+        // Werkzeug compares methods as they are written. Those of a `Rule` are in upper case unless
+        // the program has changed them.
         if method.to_uppercase() != method {
             return Err(unsuited("methods that are not in upper case"));
         }

@@ -47,7 +47,8 @@ impl RuleMap {
         known: &References,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = map.py();
-        // Only the package's own class is known to keep the setting as it was assigned.
+        // A subclass may have a property of this name, so that only the package's own class is
+        // known to give the setting as it was assigned.
         if std::ptr::eq(map.get_type_ptr(), known.maps.get().class(py).as_type_ptr())
             && let Some(assigned) = &*lock(&map.get().default_subdomain)
         {
@@ -84,7 +85,8 @@ impl RuleMap {
         }
         let py = endpoint.py();
         let others = self.other_endpoints.bind(py);
-        // Strings with such a beginning are not taken as they are, so names do not meet.
+        // Endpoints that begin with a NUL are given such names as well, so that no two names are
+        // the same.
         let name = PyString::new(py, &format!("\0{}", others.len()));
         others.set_item(endpoint, &name)?;
         Ok(name)

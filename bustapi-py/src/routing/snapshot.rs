@@ -112,7 +112,7 @@ impl Snapshot {
     ///
     /// What a converter says of the rule's defaults.
     pub(crate) fn add(&mut self, rule: &Bound<'_, PyAny>, endpoint: &str) -> PyResult<()> {
-        // Once one rule is missing, numbers are of no use.
+        // Once one rule is missing, the router's numbers no longer fit the map's rules.
         if self.foreign {
             return Ok(());
         }
@@ -156,7 +156,8 @@ impl Snapshot {
         *fresh.map.options_mut() = self.map.options().clone();
         for entry in &self.entries {
             let endpoint = self.map.rule(entry.id).endpoint();
-            // What a converter says about a default is said when the default is used.
+            // A converter that refuses a default makes the map foreign: Werkzeug's implementation
+            // then raises its error when the default is used.
             if fresh.add(entry.rule.bind(py), endpoint).is_err() {
                 fresh.foreign = true;
             }
@@ -181,7 +182,7 @@ impl Snapshot {
             "host_matching" => options.host_matching = value.is_truthy()?,
             "sort_parameters" => options.sort_parameters = value.is_truthy()?,
             "sort_key" => self.has_sort_key = !value.is_none(),
-            // Rules have their own, which they take from the map in Python.
+            // The other settings only matter to rules, which take them from the map in Python.
             _ => {}
         }
         Ok(())
@@ -256,7 +257,7 @@ impl SharedMap {
                 *working = working.read_again(py);
                 Ok(())
             });
-            // Only this thread could have been in the way.
+            // `change` fails only where this very thread is in the middle of a change.
             read_again.expect("this thread works on no copy");
         }
         let mut working = self
@@ -309,7 +310,7 @@ impl SharedMap {
                 }
             }
         }
-        // What is in the working copy alone.
+        // Of the working copy, only entries that nothing else holds.
         let mut own = working.iter().filter(|entry| Arc::strong_count(entry) == 1);
         own.try_for_each(|entry| entry.traverse(visit))
     }

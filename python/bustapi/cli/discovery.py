@@ -187,7 +187,7 @@ def _parse_reference(reference: str) -> tuple[str, list[t.Any], dict[str, t.Any]
             if keyword.arg is not None
         }
     except ValueError:
-        # literal_eval says more than fits a command line.
+        # The message of `literal_eval` is too long for a command line.
         raise NoAppException(
             f"Failed to parse arguments as literal values: {reference!r}."
         ) from None

@@ -76,7 +76,8 @@ class FlaskGroup(AppGroup):
             try:
                 command = entry_point.load()
             except ModuleNotFoundError as error:
-                # Made for Flask, and there is none: its command is missed, no other is.
+                # The plugin was made for Flask, which is not installed: only its command is
+                # missing.
                 if error.name != "flask":
                     raise
 

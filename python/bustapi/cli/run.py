@@ -195,7 +195,7 @@ def _load(info: ScriptInfo) -> Flask:
         if not is_running_from_reloader():
             raise
 
-        # The mistake will be mended, and the reloader must live to see it.
+        # The developer will mend the mistake, and the reloader has to be running then.
         click.echo(application_traceback(e), err=True)
         return _unloadable_app(e)
 

@@ -186,7 +186,7 @@ class _Work:
         try:
             serve_here(app, listeners[0], self.config, lifeline=line.fileno(), multiprocess=True)
         except KeyboardInterrupt:
-            # Said by a handler of the program's: the server has ended in good order.
+            # A signal handler of the program's raised it, and the server has ended in good order.
             pass
         except SystemExit as end:
             end_process(end.code if isinstance(end.code, int) else int(end.code is not None))

@@ -74,7 +74,7 @@ def settle_options(
         addresses.
     """
     if _find_replacement(_werkzeug_run_simple) is not None:
-        # Whoever replaced it knows what it takes.
+        # The options are not checked, as only the replacement knows which ones it takes.
         return options
 
     check_names(options, {*_run_simple_options(), *NATIVE_OPTIONS}, "run")
@@ -277,7 +277,7 @@ def _serve_natively(
             _end(str(error))
         except AddressError as error:
             if error.errno is None:
-                # The server's own words, for a name that cannot be resolved.
+                # The native server's message says more where a name cannot be resolved.
                 _end(str(error))
 
             where = unix_socket or f"{host}:{port}"

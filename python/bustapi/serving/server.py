@@ -62,7 +62,7 @@ def serve_alone(app: Flask, listener: Listener, config: ServerConfig) -> None:
     announce(listener)
     is_main = threading.current_thread() is threading.main_thread()
 
-    # A handler of the program's may say so as well.
+    # A signal handler of the program's may end the server with an exception, too.
     with contextlib.suppress(KeyboardInterrupt):
         if not serve_here(app, listener, config, signals=is_main):
             atexit.register(_leave_views_behind)

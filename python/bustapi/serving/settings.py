@@ -129,7 +129,7 @@ class Setting:
             raise TypeError(f"`{self.name}` must be text, not {value!r}")
 
         if self.is_native:
-            # The server knows what it can work with.
+            # The native server checks the range and names it in its error.
             ServerConfig(**{self.name: t.cast("float | None", value)})
         elif self.kind in {Kind.COUNT, Kind.MODE} and (
             isinstance(value, bool) or not isinstance(value, int)

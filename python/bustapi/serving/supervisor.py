@@ -296,7 +296,7 @@ class Supervisor:
 
     def _bury(self, worker: Worker, status: int | None) -> None:
         """Take note of a process's end, and see to its successor."""
-        # What it said last.
+        # Read what the worker wrote before it ended.
         self._hear(worker)
         self._workers.remove(worker)
 
