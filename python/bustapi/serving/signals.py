@@ -25,7 +25,7 @@ _replaced: dict[int, t.Any] | None = None
 
 
 @contextlib.contextmanager
-def heard() -> t.Iterator[None]:
+def heard() -> t.Generator[None, None, None]:
     """Have Python note the stopping signals, and do no more about them than the program asks."""
     global _replaced
     _replaced = {}
