@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Neither directly nor by way of others.
+# Crates that a crate may use neither directly nor through others.
 NEVER = {
     "bustapi-router": {
         *("bustapi-http", "bustapi-core", "http", "tokio", "hyper", "pyo3"),
@@ -37,7 +37,7 @@ NEVER = {
     "bustapi-http": {"bustapi-router", "bustapi-core", "tokio", "hyper", "pyo3"},
     "bustapi-core": {"pyo3"},
 }
-# Not directly: it comes with bustapi-core, which uses it.
+# Crates that a crate may use through others only: these come with `bustapi-core`, which uses them.
 NOT_DIRECTLY = {
     "bustapi-py": {"hyper", "hyper-util", "httparse", "matchit", "serde_urlencoded", "httpdate"},
 }
@@ -49,8 +49,9 @@ LICENCES = {
     *("Unicode-3.0", "Zlib", "0BSD", "Unlicense"),
 }
 
-# What may be there in two versions. jiter's hashing is an age behind tempfile, which is not to go
-# without: it makes names unpredictable where files need one. (r-efi is the same for UEFI.)
+# Crates that may be there in two versions. jiter's hashing uses a much older `getrandom` than
+# tempfile, which needs it: it makes names unpredictable where files need one. (`r-efi` comes
+# with each, for UEFI.)
 TWICE = {"getrandom", "r-efi"}
 
 # Modules whose names the extension may know.
@@ -146,7 +147,7 @@ def find_modules(source: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(source.rglob("*.rs")):
         for found in _IMPORT.finditer(path.read_text(encoding="utf-8")):
             name = found["name"]
-            # A name that only a variable says could be any.
+            # A name in a variable could be that of any module.
             if not name.startswith('"') or name.strip('"').split(".")[0] not in MODULES:
                 yield name, path.relative_to(source.parents[1]).as_posix()
 

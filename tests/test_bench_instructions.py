@@ -52,7 +52,7 @@ def test_costs_are_of_the_source_that_was_inlined() -> None:
         "/home/me/.cargo/registry/src/index/hyper-1.7.0/src/lib.rs": 3,
         "/lib/libc.so.6": 980,
     }
-    # All that callgrind counted, and what is called not twice.
+    # The sum is all that callgrind counted, and counts called functions once.
     assert costs.total() == 1111
     assert by_group(dict(costs)) == [("C library", 980), ("bustapi-core", 128), ("hyper", 3)]
 

@@ -128,7 +128,7 @@ def test_sessions_are_read_by_both(pair, writer, reader):
         assert (again is not None) == bool(permanent)
 
         if again:
-            # Compressed by another library, it may be other bytes.
+            # Another library may compress the cookie to different bytes.
             assert pair[writer, "first"].get("/get", cookie_of(read)).text == expected
 
 

@@ -152,14 +152,14 @@ def comparable(answer, port):
     # The order of headers of different names has no meaning (RFC 9110, 5.3).
     headers.sort(key=lambda header: header[0])
     body = answer.body.replace(f":{port}".encode(), b"")
-    # Compressed bodies hold the time, and another port is another length.
+    # Compressed bodies contain the time, and the port in a body changes its length.
     encoding = answer.header("content-encoding")
 
     if encoding in {"gzip", "deflate", "br"}:
         body = encoding.encode()
         headers = [header for header in headers if header[0] != "content-length"]
 
-    # Digests of the answer's own time.
+    # These are digests of the time of the answer.
     body = re.sub(rb'"(etag|last-modified)": "[^"]*"', b"", body)
     headers = [
         (name, "..." if name in {"last-modified", "etag"} and "/cache" not in value else value)

@@ -156,7 +156,7 @@ def test_values_that_cannot_be_had(app, served, capfd, name, value, error, says)
     with pytest.raises(error, match=says):
         SETTINGS[name].read(value)
 
-    # Nothing is announced that cannot be.
+    # The setting is refused before a server is announced.
     with pytest.raises(error, match=says):
         app.run(load_dotenv=False, **{name: value})
 

@@ -97,7 +97,8 @@ def post(connection, target, body, kind="announced"):
     return read_answer(connection)
 
 
-# Kept whole by the server, in memory, at the border, and in a file.
+# Lengths of bodies that the server has whole, that it keeps in memory, that just fit there, and
+# that it keeps in a file.
 LENGTHS = (3, 65_537, 262_144, 262_145, 3_000_000)
 
 

@@ -371,7 +371,7 @@ def test_no_exception_ends_a_worker(live_server):
 def test_no_exception_ends_the_event_loop(live_server):
     server = live_server(EXITS)
     holds_out(server, ("async", "later", "stops"))
-    # It reaches the view, and what runs the task besides.
+    # The exception reaches the view, and whatever else the task runs.
     for kind in KINDS:
         assert server.get(f"/task/{kind}").status == 500
         assert server.get("/async/own").status == 500

@@ -95,7 +95,7 @@ def own():
 
 @app.get("/keeps")
 def keeps():
-    # With the interpreter's lock.
+    # The call keeps the interpreter's lock.
     if seconds := request.args.get("seconds", type=int):
         say("keeping")
         ctypes.PyDLL(None).sleep(seconds)
@@ -192,7 +192,7 @@ def test_the_end_waits_for_a_view_that_lost_the_io_role(live_server):
         server.wait_for(f"polling on {IO_THREAD}")
         with contextlib.closing(server.connect()) as late:
             late.sendall(b"GET /set HTTP/1.1\r\nHo")
-            # The server has read that: it has answered since.
+            # The server has answered since, so it has read that.
             assert server.get("/").status == 200
             server.process.send_signal(signal.SIGTERM)
             until(lambda: refuses(server))

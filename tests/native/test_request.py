@@ -344,7 +344,7 @@ def test_the_environ_is_a_wsgi_environ():
     assert (made.environ["SERVER_NAME"], made.environ["SERVER_PORT"]) == ("127.0.0.1", "80")
     assert (made.environ["REMOTE_ADDR"], made.environ["REMOTE_PORT"]) == ("127.0.0.1", "50000")
     assert made.environ["HTTP_COOKIE"] == "theme=dark; id=7; id=8"
-    # One environ does not show in another.
+    # A change in one environ does not show in another.
     made.environ["wsgi.run_once"] = "changed"
     assert native().environ["wsgi.run_once"] is False
 
@@ -398,7 +398,7 @@ def test_a_shallow_copy(make):
     assert twin.noted is made.noted
     twin.noted = []
     assert made.noted == ["a"]
-    # What either reads of the body, the other has no more, unless it was kept before.
+    # What one request object reads of the body is gone for the other, unless it was kept before.
     kept = twin.get_data()
     assert copy.copy(twin).get_json() == json.loads(kept)
     assert made.get_data() == b""
@@ -689,7 +689,7 @@ def test_another_stream_is_read():
     for assign in (
         lambda made: setattr(made, "stream", io.BytesIO(b"a=other")),
         lambda made: made.environ.update({"wsgi.input": io.BytesIO(b"a=other&b=no")}),
-        # An environ of the application's own, whether the server's was made before or not.
+        # The application makes an environ of its own, before or after the server's was made.
         lambda made: setattr(made, "environ", other_environ(b"a=other&b=no")),
         lambda made: setattr(
             made, "environ", made.environ | {"wsgi.input": io.BytesIO(b"a=other&b=no")}

@@ -447,7 +447,7 @@ def test_a_client_that_leaves_while_the_next_piece_is_made(live_server, pipe):
         server.wait_for("at the pipe")
         assert connection.recv(10) == b"HTTP/1.1 2"
 
-    # By then the reset has come as well.
+    # By now the reset has arrived as well.
     assert server.get("/").text == "index"
     pipe.write_text("go on")
     server.wait_for("closed /leave/waiting-stream")
@@ -843,7 +843,7 @@ def test_a_body_that_is_not_read_does_not_keep_the_next_request(live_server, tar
     chunked = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode()
 
     with contextlib.closing(server.connect()) as connection:
-        # Small and there, or announced: the connection is used again.
+        # The body is small and has arrived, or its length is known: the connection is used again.
         for body in (b"0\r\n\r\n", CHUNK * 2 + b"0\r\n\r\n"):
             connection.sendall(chunked + body)
             assert read_answer(connection).header("connection") is None

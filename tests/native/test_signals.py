@@ -54,7 +54,7 @@ def computes():
 
 @app.get("/holds")
 def holds():
-    # With the interpreter's lock, for longer than any test waits.
+    # The call keeps the interpreter's lock for longer than any test waits.
     say("holding")
     ctypes.PyDLL(None).sleep(120)
     return "held"

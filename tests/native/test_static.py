@@ -18,7 +18,7 @@ app = Flask(__name__)
 
 DATE = "Sat, 18 Nov 2023 12:00:00 GMT"
 STAMP = 1700308800
-# What the connection or the moment decides.
+# Fields that depend on the connection or on the time.
 OF_THE_SERVER = {"date", "connection", "expires"}
 
 REQUESTS = [

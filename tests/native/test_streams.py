@@ -248,13 +248,14 @@ def test_a_stream_waits_for_its_reader(live_server, ask):
 
     def is_waiting():
         seen.append(int(server.get("/produced").text))
-        # What the system's buffers take; without end, there would be more in no time.
+        # As much is made ahead as the system's buffers take. Without a limit there would soon be
+        # more.
         assert seen[-1] < 512, "32 MB were made for nobody"
         return len(seen) > 20 and len(set(seen[-20:])) == 1
 
     until(is_waiting)
 
-    # It goes on when the client reads.
+    # The stream goes on when the client reads.
     for _ in range(400):
         stream.recv(65536)
 
@@ -271,7 +272,7 @@ def test_open_streams_go_on_to_their_end_after_a_stop(live_server, ask):
     assert read_answer(idle).text == "quick"
     other = server.connect()
     server.process.send_signal(signal.SIGTERM)
-    # Who has connected before is still served.
+    # A client that has connected before is still served.
     with contextlib.closing(other):
         other.sendall(REQUEST.format("/open").encode())
         assert read_answer(other).text == "open"

@@ -124,7 +124,7 @@ def test_what_is_set_before_the_server_runs_sees_all(live_server):
     ):
         for _ in range(8):
             assert server.get(path).status == 200
-            # Each time, on whatever thread it was.
+            # Each call must have been seen, whatever thread it ran on.
             expected = {f"{event} {name}" for name in functions for event in ("line", "profile")}
             assert expected <= seen_by(server)
 

@@ -268,7 +268,7 @@ def test_workers_end_with_their_parent(live_server, pipe, preload):
     workers = workers_of(server)
 
     with ThreadPoolExecutor(1) as clients:
-        # One is in a view, which is no reason to stay.
+        # One worker is in a view, which must not keep it alive.
         answer = clients.submit(server.get, "/waits/pipe")
         server.wait_for("waiting pipe")
         server.process.kill()
@@ -325,7 +325,7 @@ def test_hup_replaces_the_workers(live_server, tmp_path, preload):
     assert {server.get("/").text for _ in range(20)} == {"changed"}
     assert len(workers_of(server)) == 2
 
-    # What cannot be loaded leaves those that serve in place.
+    # Where the new application cannot be loaded, the workers that serve stay.
     serving = workers_of(server)
     (tmp_path / "served.py").write_text("raise ValueError('not today')\n")
     server.process.send_signal(signal.SIGHUP)
@@ -340,7 +340,7 @@ def test_hup_replaces_the_workers(live_server, tmp_path, preload):
 def test_how_a_process_ended_is_told_in_words():
     assert describe_end(3 << 8) == "exited with status 3"
     assert describe_end(signal.SIGSEGV) == "was killed by SIGSEGV"
-    # With a core dump.
+    # This signal ends a process with a core dump.
     assert describe_end(signal.SIGABRT | 0x80) == "was killed by SIGABRT"
     assert describe_end(signal.SIGRTMIN + 1) == f"was killed by signal {signal.SIGRTMIN + 1}"
 
@@ -462,7 +462,7 @@ def test_a_signal_to_every_process_is_one(live_server, pipe, number, preload):
         importer = int(server.get("/importer").text.split()[0])
 
         for process in {server.process.pid, importer, *workers}:
-            # One with nothing to do may have ended, as the master told it.
+            # A worker with nothing to do may have ended already, as the master told it.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
 
@@ -522,7 +522,7 @@ def test_a_worker_that_is_told_to_end_is_replaced_while_it_drains(live_server, p
         busy = int(server.wait_for("waiting pipe in ").rpartition(" ")[2])
         os.kill(busy, signal.SIGTERM)
         server.wait_for("was told to end; starting another")
-        # Nobody waits for the one that drains.
+        # The master does not wait for the worker that drains.
         assert len(workers_of(server)) == 2
         pipe.write_text("finished")
         assert answer.result(DEADLINE).text == "finished"
@@ -587,7 +587,7 @@ def test_a_restart_under_load(live_server, tmp_path):
             server.wait_for("streaming", number - 1)
             changed = time.time() + number
             os.utime(tmp_path / "served.py", (changed, changed))
-            # Until the next one serves, who connects waits.
+            # Clients that connect wait until the next worker serves.
             refusals = wait_for_end(server, before)
             assert server.get("/process").text != str(before)
             assert refusals == 0

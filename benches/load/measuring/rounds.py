@@ -200,7 +200,7 @@ def visit(
             ) as server:
                 yield from _visit_server(peer, server, waiting, empty, settings)
         except (ServerFailed, Unavailable) as error:
-            # It died of this workload; the others get a new server.
+            # The server died under this workload; the other workloads get a new one.
             failed = waiting.pop(0).name
             yield replace(empty, workload=failed, sent=failed, invalid=str(error))
 
@@ -223,7 +223,8 @@ def _visit_server(
 
         server.assert_running()
 
-        # Not before: a cache may fill only after so many requests, or when the server is busy.
+        # This is checked after the round, as a cache may fill only after many requests, or when the
+        # server is busy.
         try:
             cached = not peer.is_limit and is_cached(server.port)
         except (OSError, http.client.HTTPException) as error:
