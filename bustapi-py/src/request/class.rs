@@ -48,14 +48,14 @@ const GROUPS: [&str; 7] = [
     "cookies",
 ];
 
-/// What the package named.
-struct Package {
+/// The classes that `bustapi.request` has handed over.
+struct RequestClasses {
     headers: Py<PyType>,
     /// What the request class held when it was defined.
     defaults: Py<Defaults>,
 }
 
-static PACKAGE: Handed<Package> = Handed::by("bustapi.request");
+static CLASSES: Handed<RequestClasses> = Handed::by("bustapi.request");
 
 /// Names the package's classes; called once, where they are defined.
 ///
@@ -66,11 +66,11 @@ pub(crate) fn set_request_classes(
     headers: &Bound<'_, PyType>,
 ) -> PyResult<()> {
     request.get().expect(&GROUPS)?;
-    let package = Package {
+    let classes = RequestClasses {
         headers: headers.clone().unbind(),
         defaults: request.clone().unbind(),
     };
-    PACKAGE.set(request.py(), package)
+    CLASSES.set(request.py(), classes)
 }
 
 /// The config of the current app; `None` if there is no app.
@@ -93,7 +93,7 @@ pub(crate) fn current_config(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>
 ///
 /// `RuntimeError` before the package has named it.
 pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    Ok(PACKAGE.get(py)?.headers.bind(py))
+    Ok(CLASSES.get(py)?.headers.bind(py))
 }
 
 /// Which steps of `class` are the package's own; none for classes that do not derive from
@@ -103,7 +103,7 @@ pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 ///
 /// `RuntimeError` before the package has named its classes.
 pub(crate) fn steps_of(class: &Bound<'_, PyType>) -> PyResult<Steps> {
-    PACKAGE
+    CLASSES
         .get(class.py())?
         .defaults
         .get()

@@ -27,7 +27,7 @@ pub(crate) struct ViewCoroutine {
 }
 
 /// How a step of the view's coroutine ended.
-enum Step<'py> {
+enum CoroutineStep<'py> {
     Waits(Bound<'py, PyAny>),
     Returned(Bound<'py, PyAny>),
     Raised(PyErr),
@@ -59,11 +59,15 @@ impl ViewCoroutine {
     /// # Errors
     ///
     /// The view's exception if it concerns the task: a cancellation.
-    fn go_on<'py>(&self, py: Python<'py>, step: Step<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn go_on<'py>(
+        &self,
+        py: Python<'py>,
+        step: CoroutineStep<'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let outcome = match step {
-            Step::Waits(awaited) => return Ok(Some(awaited)),
-            Step::Returned(value) => Ok(value),
-            Step::Raised(error) => Err(error),
+            CoroutineStep::Waits(awaited) => return Ok(Some(awaited)),
+            CoroutineStep::Returned(value) => Ok(value),
+            CoroutineStep::Raised(error) => Err(error),
         };
         let raised = outcome
             .as_ref()
@@ -78,7 +82,7 @@ impl ViewCoroutine {
     }
 
     #[expect(unsafe_code, reason = "pyo3 has no safe form of this call")]
-    fn step<'py>(&self, value: &Bound<'py, PyAny>) -> Step<'py> {
+    fn step<'py>(&self, value: &Bound<'py, PyAny>) -> CoroutineStep<'py> {
         let py = value.py();
         let mut result = std::ptr::null_mut();
         // SAFETY: both references are valid while borrowed; the call stores a new reference, or
@@ -86,9 +90,9 @@ impl ViewCoroutine {
         unsafe {
             let sent = ffi::PyIter_Send(self.view.as_ptr(), value.as_ptr(), &raw mut result);
             match (sent, Bound::from_owned_ptr_or_opt(py, result)) {
-                (ffi::PySendResult::PYGEN_NEXT, Some(awaited)) => Step::Waits(awaited),
-                (ffi::PySendResult::PYGEN_RETURN, Some(value)) => Step::Returned(value),
-                _ => Step::Raised(PyErr::fetch(py)),
+                (ffi::PySendResult::PYGEN_NEXT, Some(awaited)) => CoroutineStep::Waits(awaited),
+                (ffi::PySendResult::PYGEN_RETURN, Some(value)) => CoroutineStep::Returned(value),
+                _ => CoroutineStep::Raised(PyErr::fetch(py)),
             }
         }
     }
@@ -129,11 +133,11 @@ impl ViewCoroutine {
             .bind(py)
             .call_method1(intern!(py, "throw"), raised)
         {
-            Ok(awaited) => Step::Waits(awaited),
+            Ok(awaited) => CoroutineStep::Waits(awaited),
             Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
-                Step::Returned(error::exception(py, error).getattr(intern!(py, "value"))?)
+                CoroutineStep::Returned(error::exception(py, error).getattr(intern!(py, "value"))?)
             }
-            Err(error) => Step::Raised(error),
+            Err(error) => CoroutineStep::Raised(error),
         };
         sent(self.go_on(py, step)?)
     }

@@ -23,13 +23,13 @@ use crate::serve::event_loop::driver::{Captured, LoopDriver};
 use crate::serve::event_loop::queue::{Answers, LoopQueue, Order, lock};
 
 /// What the loop is made with.
-struct Package {
+struct LoopParts {
     make: Py<PyAny>,
     run_in_thread: Py<PyAny>,
     has_eager_tasks: bool,
 }
 
-static PACKAGE: Handed<Package> = Handed::by("bustapi.event_loop");
+static PARTS: Handed<LoopParts> = Handed::by("bustapi.event_loop");
 
 /// Hands over how a loop is made and run, and whether its tasks can take their first step as they
 /// are made; called once, by `bustapi.event_loop`.
@@ -39,12 +39,12 @@ pub(crate) fn set_event_loop(
     run_in_thread: &Bound<'_, PyAny>,
     has_eager_tasks: bool,
 ) -> PyResult<()> {
-    let package = Package {
+    let parts = LoopParts {
         make: make.clone().unbind(),
         run_in_thread: run_in_thread.clone().unbind(),
         has_eager_tasks,
     };
-    PACKAGE.set(make.py(), package)
+    PARTS.set(make.py(), parts)
 }
 
 /// Starts the event loop of this process on a thread of its own.
@@ -65,11 +65,11 @@ pub(crate) fn start(
         orders: Mutex::default(),
         wake,
     });
-    let package = PACKAGE.get(py)?;
-    let event_loop = package.make.bind(py).call0()?;
+    let parts = PARTS.get(py)?;
+    let event_loop = parts.make.bind(py).call0()?;
     let task_options = PyDict::new(py);
     task_options.set_item("loop", &event_loop)?;
-    if package.has_eager_tasks {
+    if parts.has_eager_tasks {
         task_options.set_item("eager_start", true)?;
     }
     let callback_options = PyDict::new(py);
@@ -86,13 +86,13 @@ pub(crate) fn start(
             readable,
             task_class: py.import("asyncio")?.getattr("Task")?.unbind(),
             task_options: task_options.unbind(),
-            has_eager_tasks: package.has_eager_tasks,
+            has_eager_tasks: parts.has_eager_tasks,
             captured: Py::new(py, Captured(Mutex::default()))?,
             event_loop: event_loop.clone().unbind(),
             callback_options: callback_options.unbind(),
         },
     )?;
-    let run = package.run_in_thread.bind(py);
+    let run = parts.run_in_thread.bind(py);
     run.call1((event_loop, descriptor, driver))?;
     Ok(queue)
 }
