@@ -7,7 +7,7 @@ use bustapi_core::executor::Place;
 use bustapi_http::Response;
 use pyo3::prelude::*;
 
-use crate::response::streams::{Pieces, Step, Streams};
+use crate::response::streams::{Pieces, StreamStep, Streams};
 
 /// A response, whose body Python may have yet to begin.
 pub(crate) struct Reply {
@@ -54,7 +54,7 @@ impl Reply {
             deliver(responder, self.response);
             return;
         };
-        let step = Step::First(pieces, Box::new(self.response), responder);
+        let step = StreamStep::First(pieces, Box::new(self.response), responder);
         streams.submit(&Arc::default(), Place::Pool, step);
     }
 }

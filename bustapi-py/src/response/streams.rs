@@ -37,12 +37,12 @@ pub(crate) struct Pieces {
     context: OnceLock<Py<PyAny>>,
     /// What the first step gave, while nobody has taken it.
     ahead: Mutex<Ahead>,
-    turn: Mutex<Turn>,
+    progress: Mutex<Progress>,
 }
 
-/// Whose turn it is: an iterable must not be closed in the middle of a step.
+/// How far an iterable has come: it must not be closed in the middle of a step.
 #[derive(Default)]
-struct Turn {
+struct Progress {
     is_stepping: bool,
     /// The iterable has said that there is nothing more, or has failed.
     is_exhausted: bool,
@@ -82,7 +82,7 @@ impl Pieces {
             iterable: iterable.clone().unbind(),
             context: OnceLock::new(),
             ahead: Mutex::default(),
-            turn: Mutex::default(),
+            progress: Mutex::default(),
         };
         match iterator {
             Ok(_) => Ok(pieces),
@@ -107,12 +107,12 @@ impl Pieces {
 
     /// The next piece that is not empty, `None` at the end.
     pub(crate) fn next(&self, py: Python<'_>) -> PyResult<Option<Bytes>> {
-        if self.turn().is_exhausted {
+        if self.progress().is_exhausted {
             return Ok(None);
         }
         let next = self.next_of_iterator(py);
         if !matches!(next, Ok(Some(_))) {
-            self.turn().is_exhausted = true;
+            self.progress().is_exhausted = true;
         }
         next
     }
@@ -157,27 +157,27 @@ impl Pieces {
         std::mem::take(&mut *self.ahead.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn turn(&self) -> MutexGuard<'_, Turn> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a step for a body that is waiting; ends the iterable if the body has gone meanwhile.
     fn step(&self, py: Python<'_>, sender: oneshot::Sender<Piece>) {
         {
-            let mut turn = self.turn();
-            if turn.end.is_some() {
+            let mut progress = self.progress();
+            if progress.end.is_some() {
                 return;
             }
-            turn.is_stepping = true;
+            progress.is_stepping = true;
         }
         let piece = self.next(py).map_err(|error| {
             error::report(py, error, "an answer that was being sent");
             BodyError::from("the application failed while streaming")
         });
         let end = {
-            let mut turn = self.turn();
-            turn.is_stepping = false;
-            turn.end
+            let mut progress = self.progress();
+            progress.is_stepping = false;
+            progress.end
         };
         match end {
             // A receiver that goes from now on has the iterable ended.
@@ -189,9 +189,9 @@ impl Pieces {
     /// Notes that the body is dropped; whether the iterable is to be ended, as the step that is
     /// under way will not do it.
     fn drop_body(&self, end: End) -> bool {
-        let mut turn = self.turn();
-        turn.end = Some(end);
-        !turn.is_stepping
+        let mut progress = self.progress();
+        progress.end = Some(end);
+        !progress.is_stepping
     }
 
     fn end(&self, py: Python<'_>, end: End) {
@@ -249,7 +249,7 @@ impl Pieces {
 type Piece = Result<Option<Bytes>, BodyError>;
 
 /// A step of a streamed body, run on a thread that may wait.
-pub(crate) enum Step {
+pub(crate) enum StreamStep {
     /// Answers once the first piece is there: a body that fails before is an error, as nothing
     /// has been sent (PEP 3333, on `start_response`).
     First(Arc<Pieces>, Box<Response>, Responder),
@@ -265,13 +265,13 @@ pub(crate) struct StreamWork;
 pub(crate) type Streams = Executor<StreamWork>;
 
 impl Work for StreamWork {
-    type Job = Step;
+    type Job = StreamStep;
 
     fn on_thread(&self, body: &mut dyn FnMut()) {
         keep_thread_state(body);
     }
 
-    fn run(&self, next: &mut dyn FnMut() -> Option<Step>) {
+    fn run(&self, next: &mut dyn FnMut() -> Option<StreamStep>) {
         attach_to_call(|py| {
             while let Some(step) = next() {
                 step.run(py);
@@ -280,7 +280,7 @@ impl Work for StreamWork {
     }
 }
 
-impl Step {
+impl StreamStep {
     fn run(self, py: Python<'_>) {
         match self {
             // Dropping the response closes the iterable.
@@ -359,7 +359,7 @@ impl HttpBody for PieceStream {
         }
         let waiting = this.waiting.get_or_insert_with(|| {
             let (sender, receiver) = oneshot::channel();
-            let step = Step::Next(Arc::clone(&this.pieces), sender);
+            let step = StreamStep::Next(Arc::clone(&this.pieces), sender);
             this.streams.submit(&this.habit, Place::Pool, step);
             receiver
         });
@@ -386,7 +386,7 @@ impl Drop for PieceStream {
             _ => End::Close,
         };
         if self.pieces.drop_body(end) {
-            let step = Step::End(Arc::clone(&self.pieces), end);
+            let step = StreamStep::End(Arc::clone(&self.pieces), end);
             self.streams.submit(&self.habit, Place::Pool, step);
         }
     }
