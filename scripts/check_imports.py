@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 PACKAGE = ROOT / "python" / "bustapi"
 
 NATIVE = {"request", "response", "routing", "sessions", "json.operations", "json.provider"}
-NATIVE |= {"app", "event_loop", "plan", "resources", "serving.server", "serving.settings"}
+NATIVE |= {
+    "app",
+    "error_pages",
+    "event_loop",
+    "plan",
+    "resources",
+    "serving.server",
+    "serving.settings",
+}
 NATIVE |= {"serving.native", "serving.reloading", "serving.supervisor"}
 # Contexts and their proxies are pushed and read for every request.
 NATIVE |= {"ctx", "globals"}

@@ -12,7 +12,7 @@ sys.path.insert(0, LOAD)
 
 import instructions  # noqa: E402 the folder is no package of the project's
 from measuring.callgrind import by_group, costs_by_file, group_of  # noqa: E402
-from measuring.workloads import workloads  # noqa: E402
+from measuring.workloads import misses, workloads  # noqa: E402
 
 sys.path.remove(LOAD)
 
@@ -92,4 +92,4 @@ def test_nothing_compared_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_each_workload_exists() -> None:
-    assert set(instructions.WORKLOADS) <= {load.name for load in workloads()}
+    assert set(instructions.WORKLOADS) <= {load.name for load in (*workloads(), *misses())}

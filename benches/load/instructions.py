@@ -25,7 +25,7 @@ from measuring.callgrind import Counted, by_group, count, missing_tool
 from measuring.environments import ROOT
 from measuring.peer_list import BUSTAPI
 from measuring.processes import free_port
-from measuring.workloads import workloads
+from measuring.workloads import misses, workloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 RECORD = Path(__file__).with_name("instructions.json")
 WORKLOADS = [
     "plain", "json", "param", "query", "form", "echo", "session", "hooks", "template", "async",
-    "static",
+    "static", "404", "405", "abort", "exception",
 ]  # fmt: skip
 #: The most a count may grow unexplained, as a share.
 GROWTH = 0.03
@@ -73,7 +73,7 @@ def unsuitable_build() -> str:
 
 def count_all(names: list[str], core: int) -> Iterator[tuple[str, Counted]]:
     """Count workloads, on one server for each variant of the application."""
-    chosen = [load for load in workloads() if load.name in names]
+    chosen = [load for load in (*workloads(), *misses()) if load.name in names]
 
     for _, group in groupby(chosen, key=lambda load: load.variant):
         port = free_port()

@@ -279,11 +279,8 @@ class Defaults:
         :raises KeyError: there is no group of that name.
         """
 
-def set_plan(
-    describe: Callable[[Flask], Description],
-    recover: Callable[[Flask, BaseException, bool], tuple[_WerkzeugResponse, BaseException | None]],
-) -> None:
-    """Hand over the functions of `bustapi.plan`; called once, where they are defined."""
+def set_plan(describe: Callable[[Flask], Description]) -> None:
+    """Hand over `bustapi.plan.describe`; called once, where it is defined."""
 
 def set_application_class(application: Defaults) -> None:
     """Name the default class of applications, with a group ``urls``; called once."""

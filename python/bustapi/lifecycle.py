@@ -39,6 +39,7 @@ from werkzeug.exceptions import (
 from werkzeug.routing import MapAdapter, RequestRedirect, RoutingException, Rule
 from werkzeug.wrappers import Response as BaseResponse
 
+from .error_pages import response_of
 from .exceptions import FormDataRoutingRedirect
 from .foreign_flask import warn_of_flask
 from .globals import request, request_ctx
@@ -65,6 +66,8 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
 # Stands for "no argument given" where `None` is a meaningful argument.
 _sentinel = object()
+# Werkzeug's, which makes no use of the environ where it is given a response.
+_force_type = BaseResponse.force_type.__func__  # type: ignore[attr-defined]
 
 _WRONG_TUPLE = (
     "The view function did not return a valid response tuple. The tuple must have the form"
@@ -270,8 +273,17 @@ class Lifecycle:
 
     def _response_of_wsgi(self, body: t.Any) -> Response:
         """Convert another class's response, or what a WSGI application answers."""
+        force = self.response_class.force_type
+        is_own = getattr(force, "__func__", None) is not _force_type
+
+        if isinstance(body, HTTPException) and not is_own:
+            response = response_of(body, request.method)
+
+            if response is not None:
+                return t.cast("Response", force(response))
+
         try:
-            return t.cast("Response", self.response_class.force_type(body, request.environ))
+            return t.cast("Response", force(body, request.environ))
         except TypeError as e:
             raise TypeError(f"{e}\n{_WRONG_TYPE.format(type(body).__name__)}").with_traceback(
                 sys.exc_info()[2]
@@ -305,6 +317,7 @@ class Lifecycle:
 
         Handlers of its status code come before those of classes alone; among these the
         innermost blueprint's before the application's; among these the nearest base class's.
+        The extension's ``lifecycle/error_handlers.rs`` tells whether there is one.
         """
         exc_class, code = self._get_exc_class_and_code(type(e))
         codes = (None,) if code is None else (code, None)

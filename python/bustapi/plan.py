@@ -13,6 +13,7 @@ import os
 import typing as t
 from datetime import timedelta
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from . import ctx, response, sessions, signals
@@ -25,6 +26,7 @@ from ._native import (
 )
 from ._native import Generation as Generation  # what an app counts with
 from .ctx import AppContext, RequestContext
+from .error_pages import page_of
 from .event_loop import HAS_TASK_CONTEXTS
 from .foreign_flask import warn_of_flask
 from .response import Response
@@ -37,8 +39,6 @@ from .sessions import (
 )
 
 if t.TYPE_CHECKING:
-    from werkzeug.wrappers import Response as ResponseBase
-
     from .app import Flask
 
 #: What the class of applications held when it was defined; set there.
@@ -100,6 +100,7 @@ class Description:
         self.own_finalize = own("finalize")
         self.own_make_response = own("make_response")
         self.own_process_response = own("process_response")
+        self.own_errors = own("errors")
 
         #: Routing looks at more than path and method, or is the application's own.
         self.own_matching = (
@@ -120,6 +121,8 @@ class Description:
         #: Looked at for each request: what is set on the provider later changes what it writes.
         self.json_attributes: dict[str, t.Any] = getattr(json, "__dict__", {})
         self.status_names = HTTP_STATUS_CODES
+        self.page_of = page_of
+        self.http_exception = HTTPException
         #: Nothing is to be seen of a session that is neither brought nor asked for.
         self.lazy_session = (
             type(interface) is SecureCookieSessionInterface
@@ -173,6 +176,7 @@ class Description:
         self.view_functions = app.view_functions
         self.url_value_preprocessors = app.url_value_preprocessors
         self.before_request_funcs = app.before_request_funcs
+        self.error_handler_spec = app.error_handler_spec
         self.after_request_funcs = app.after_request_funcs
         self.teardown_request_funcs = app.teardown_request_funcs
         self.teardown_appcontext_funcs = app.teardown_appcontext_funcs
@@ -205,28 +209,4 @@ def describe(app: Flask) -> Description:
     return description
 
 
-def recover(
-    app: Flask, error: BaseException, dispatching: bool
-) -> tuple[ResponseBase, BaseException | None]:
-    """Go on with a request after an exception, as :meth:`Flask.wsgi_app` does.
-
-    :param dispatching: whether it came from before the response was made, so that error
-        handlers may take it.
-    :return: the response, and the error that teardown functions are told of.
-    :raises BaseException: an error that is to propagate, or is no :class:`Exception`.
-    """
-    try:
-        try:
-            raise error
-        except Exception as e:
-            if not dispatching:
-                raise
-
-            rv = app.handle_user_exception(e)
-
-        return app.finalize_request(rv), None
-    except Exception as e:  # noqa: BLE001 as `wsgi_app`, whose place this takes
-        return app.handle_exception(e), e
-
-
-set_plan(describe, recover)
+set_plan(describe)

@@ -8,6 +8,9 @@ import typing as t
 #: Seconds until a request gives up waiting for what was to happen.
 DEADLINE = 10.0
 
+#: The status where fewer events happened than were waited for; no other answer has it.
+WAITED = "599 WAITED"
+
 
 class Events:
     """What happened, in order. What ends after its answer was sent may be waited for."""
@@ -25,7 +28,7 @@ class Events:
     def serve(self, app: t.Any, framework: t.Any) -> None:
         """Let the app tell, and forget, what happened: at ``/events/<how many to wait for>``.
 
-        It answers 504 if not so many happen in time.
+        It answers with the status `WAITED` if not so many happen in time.
         """
 
         def events(count: int) -> t.Any:
@@ -33,6 +36,6 @@ class Events:
                 enough = self._changed.wait_for(lambda: len(self._texts) >= count, DEADLINE)
                 texts, self._texts = self._texts, []
 
-            return framework.jsonify(texts), 200 if enough else 504
+            return framework.jsonify(texts), 200 if enough else WAITED
 
         app.add_url_rule("/events/<int:count>", "events", events)

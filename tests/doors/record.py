@@ -15,6 +15,7 @@ from pathlib import Path
 
 from . import table  # noqa: F401 importing it fills the table
 from .case import CASES
+from .events import WAITED
 
 _EXPECTED = Path(__file__).parent / "expected"
 _TESTS = Path(__file__).parent.parent
@@ -48,9 +49,7 @@ def flasks_answers() -> dict[str, Answers]:
         raise RuntimeError(f"{failed} could not be built.\n{log[-2000:]}")
 
     waited = [
-        name
-        for name, value in answers.items()
-        if any("504" in a["status"] for a in value if "status" in a)
+        name for name, value in answers.items() if any(a.get("status") == WAITED for a in value)
     ]
 
     if waited:

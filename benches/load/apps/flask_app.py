@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import inputs
-from flask import Flask, Response, g, jsonify, render_template, request, session
+from flask import Flask, Response, abort, g, jsonify, render_template, request, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,16 @@ def block() -> dict[str, bool]:
 @app.get("/stream")
 def stream() -> Response:
     return Response(b"piece" for _ in range(5))
+
+
+@app.get("/abort")
+def give_up() -> str:
+    abort(404)
+
+
+@app.get("/raise")
+def fail() -> str:
+    raise ValueError("no view")
 
 
 @app.get("/tick")

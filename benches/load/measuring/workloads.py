@@ -66,6 +66,8 @@ class Workload:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     variant: str = "base"
+    #: The status the answer must have.
+    wanted_status: int = 200
     #: A header the answer must have, in lower case.
     wanted_header: str = ""
     #: The figure to judge by is requests per second and the probe, not CPU time.
@@ -77,7 +79,7 @@ class Workload:
 
     def wrong(self, status: int, headers: Mapping[str, str], body: bytes) -> str:
         """Why an answer is wrong; empty if it is right."""
-        if status != 200:
+        if status != self.wanted_status:
             return f"status {status}: {body[:80]!r}"
 
         if self.wanted_header and self.wanted_header not in headers:
@@ -124,6 +126,23 @@ def multipart_body() -> bytes:
         "Content-Type: application/octet-stream\r\n\r\n"
     )
     return head.encode() + noise(UPLOAD_SIZE) + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def misses() -> list[Workload]:
+    """Requests that end in an error that nobody handles; frameworks differ in what they answer."""
+
+    def page(name: str) -> tuple[str, ...]:
+        return (f"<h1>{name}</h1>", "</p>")
+
+    allowed = Workload(
+        "405", "/json", page("Method Not Allowed"), "POST", wanted_status=405, wanted_header="allow"
+    )
+    return [
+        Workload("404", "/missing", page("Not Found"), wanted_status=404),
+        allowed,
+        Workload("abort", "/abort", page("Not Found"), wanted_status=404),
+        Workload("exception", "/raise", page("Internal Server Error"), wanted_status=500),
+    ]
 
 
 def workloads() -> list[Workload]:

@@ -41,6 +41,7 @@ pub(crate) struct RequestContextBase {
     app_context: Slot,
     url_rule: Slot,
     view_args: Slot,
+    routing_exception: Slot,
     /// How the session is opened, where the application leaves it to the default interface.
     sessions: Option<Arc<CookieSessions>>,
     native: bool,
@@ -53,6 +54,8 @@ pub(crate) struct Fill<'a, 'py> {
     pub(crate) app_context: Bound<'py, PyAny>,
     /// The rule and the view's arguments, where the server has matched them.
     pub(crate) matched: Option<(Bound<'py, PyAny>, Bound<'py, PyDict>)>,
+    /// What is raised where it has found that no rule matches.
+    pub(crate) routing_exception: Option<Bound<'py, PyAny>>,
     pub(crate) sessions: Option<&'a Arc<CookieSessions>>,
 }
 
@@ -67,6 +70,7 @@ impl RequestContextBase {
             this.url_rule = Some(rule.unbind());
             this.view_args = Some(view_args.into_any().unbind());
         }
+        this.routing_exception = known.routing_exception.map(Bound::unbind);
         this.sessions = known.sessions.cloned();
         this.native = true;
     }
@@ -112,6 +116,23 @@ impl RequestContextBase {
         let this = context.borrow();
         let functions = this.after_request_functions.as_ref()?.bind(context.py());
         (!functions.is_empty()).then(|| functions.clone())
+    }
+
+    /// The endpoint that the request matched, as it sees it itself.
+    pub(crate) fn endpoint<'py>(context: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = context.py();
+        let rule = match Self::made_request(context) {
+            Some(request) => Some(request.getattr(intern!(py, "url_rule"))?),
+            None => context
+                .borrow()
+                .url_rule
+                .as_ref()
+                .map(|rule| rule.bind(py).clone()),
+        };
+        match rule.filter(|rule| !rule.is_none()) {
+            Some(rule) => rule.getattr(intern!(py, "endpoint")).map(Some),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn current_adapter<'py>(context: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -161,6 +182,7 @@ impl RequestContextBase {
         let raw = raw.bind(py).clone();
         let rule = this.url_rule.as_ref().map(|rule| rule.clone_ref(py));
         let args = this.view_args.as_ref().map(|args| args.clone_ref(py));
+        let error = this.routing_exception.as_ref().map(|e| e.clone_ref(py));
         drop(this);
         let app = slf.borrow().app(py)?;
         let app = app.bind(py);
@@ -174,6 +196,9 @@ impl RequestContextBase {
         }
         if let Some(args) = args {
             request.setattr(intern!(py, "view_args"), args)?;
+        }
+        if let Some(error) = error {
+            request.setattr(intern!(py, "routing_exception"), error)?;
         }
         let request = request.unbind();
         slf.borrow_mut().request = Some(request.clone_ref(py));
@@ -363,7 +388,8 @@ impl RequestContextBase {
         visit.call(&self.token)?;
         visit.call(&self.app_context)?;
         visit.call(&self.url_rule)?;
-        visit.call(&self.view_args)
+        visit.call(&self.view_args)?;
+        visit.call(&self.routing_exception)
     }
 
     fn __clear__(&mut self) {

@@ -247,6 +247,11 @@ impl ClassVersion {
         })
     }
 
+    /// Whether this is the version of `class`.
+    pub(crate) fn is_of(&self, class: &Bound<'_, PyType>) -> bool {
+        self.class.is(class)
+    }
+
     /// Whether no attribute of the class has changed since.
     pub(crate) fn is_current(&self, py: Python<'_>) -> bool {
         self.version != 0 && version_of(self.class.bind(py)) == self.version

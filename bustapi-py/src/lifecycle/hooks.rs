@@ -39,14 +39,20 @@ impl<'py> Scopes<'py> {
             .filter_map(|name| hooks_of(hooks, name).transpose())
     }
 
+    /// The names of the scopes from the innermost blueprint to the application, which has none.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Option<&Bound<'py, PyString>>> {
+        self.blueprints
+            .iter()
+            .map(Some)
+            .chain(std::iter::once(None))
+    }
+
     /// As [`Scopes::outside_in`], the other way round.
     fn inside_out(
         &self,
         hooks: &Bound<'py, PyDict>,
     ) -> impl Iterator<Item = PyResult<Bound<'py, PyList>>> {
-        let blueprints = self.blueprints.iter().map(Some);
-        blueprints
-            .chain(std::iter::once(None))
+        self.names()
             .filter_map(|name| hooks_of(hooks, name).transpose())
     }
 }
@@ -66,7 +72,7 @@ fn hooks_of<'py>(
     }
 }
 
-/// Runs the functions before the view; the first `before_request` function to return
+/// Runs the functions before the view, of an endpoint unless no rule matched; the first `before_request` function to return
 /// something ends it with that.
 ///
 /// # Errors
@@ -76,8 +82,8 @@ pub(crate) fn before<'py>(
     plan: &Plan,
     app: &Bound<'py, PyAny>,
     scopes: &Scopes<'py>,
-    endpoint: &Bound<'py, PyString>,
-    view_args: &Bound<'py, PyDict>,
+    endpoint: Option<&Bound<'py, PyString>>,
+    view_args: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = app.py();
     let preprocessors = plan.url_value_preprocessors.bind(py);

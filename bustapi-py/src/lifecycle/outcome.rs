@@ -9,20 +9,17 @@ use crate::ground::handed::Handed;
 pub(crate) struct Package {
     /// `bustapi.plan.describe`.
     pub(crate) describe: Py<PyAny>,
-    /// `bustapi.plan.recover`.
-    pub(crate) recover: Py<PyAny>,
     /// The variables of `bustapi.globals`.
     pub(crate) cv_app: Py<PyAny>,
     pub(crate) cv_request: Py<PyAny>,
 }
 
-static PLAN: Handed<(Py<PyAny>, Py<PyAny>)> = Handed::by("bustapi.plan");
+static PLAN: Handed<Py<PyAny>> = Handed::by("bustapi.plan");
 
-/// Hands over `bustapi.plan`'s functions; called once, where they are defined.
+/// Hands over `bustapi.plan.describe`; called once, where it is defined.
 #[pyfunction]
-pub(crate) fn set_plan(describe: &Bound<'_, PyAny>, recover: &Bound<'_, PyAny>) -> PyResult<()> {
-    let functions = (describe.clone().unbind(), recover.clone().unbind());
-    PLAN.set(describe.py(), functions)
+pub(crate) fn set_plan(describe: &Bound<'_, PyAny>) -> PyResult<()> {
+    PLAN.set(describe.py(), describe.clone().unbind())
 }
 
 impl Package {
@@ -32,18 +29,17 @@ impl Package {
     ///
     /// `RuntimeError` before its modules were imported.
     pub(crate) fn of(py: Python<'_>) -> PyResult<Self> {
-        let (describe, recover) = PLAN.get(py)?;
+        let describe = PLAN.get(py)?;
         let variables = context_variable::variables(py)?;
         Ok(Self {
             describe: describe.clone_ref(py),
-            recover: recover.clone_ref(py),
             cv_app: variables.app.clone_ref(py),
             cv_request: variables.request.clone_ref(py),
         })
     }
 }
 
-/// How far a request got when an exception was raised; `bustapi.plan.recover` goes on there.
+/// How far a request got when an exception was raised.
 pub(crate) enum Failure {
     /// A hook or the view raised it: the application's error handlers are asked.
     Dispatching(PyErr),

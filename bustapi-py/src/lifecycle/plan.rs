@@ -15,12 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bustapi_core::StaticFiles;
 use bustapi_http::media_type::MediaTypes;
+use bustapi_router::MatchError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyType};
 
 use crate::ground::overrides::ClassVersion;
 use crate::lifecycle::functions::{Functions, Kind};
+use crate::lifecycle::verdict::Verdict;
 use crate::request::raw::RawRequest;
 use crate::response::plain::PlainResponses;
 use crate::session::cookie::CookieSessions;
@@ -63,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) own_finalize: bool,
     pub(crate) own_make_response: bool,
     pub(crate) own_process_response: bool,
+    /// A method that finds out who answers an exception was replaced.
+    pub(crate) own_errors: bool,
     own_matching: bool,
     has_task_contexts: bool,
     pub(crate) responses: PlainResponses,
@@ -81,6 +85,9 @@ pub(crate) struct Plan {
     pub(crate) max_content_length: Option<u64>,
     pub(crate) url_value_preprocessors: Py<PyDict>,
     pub(crate) before: Py<PyDict>,
+    pub(crate) error_handlers: Py<PyDict>,
+    /// Werkzeug's `HTTPException`.
+    pub(crate) http_exception: Py<PyType>,
     pub(crate) after: Py<PyDict>,
     teardown: Py<PyDict>,
     app_teardown: Py<PyList>,
@@ -135,6 +142,7 @@ impl Plan {
             own_finalize: flag("own_finalize")?,
             own_make_response: flag("own_make_response")?,
             own_process_response: flag("own_process_response")?,
+            own_errors: flag("own_errors")?,
             own_matching: flag("own_matching")?
                 || !app.getattr(intern!(py, "url_map"))?.is(url_map),
             has_task_contexts: flag("has_task_contexts")?,
@@ -158,6 +166,8 @@ impl Plan {
             config: dict("config")?,
             url_value_preprocessors: dict("url_value_preprocessors")?,
             before: dict("before_request_funcs")?,
+            error_handlers: dict("error_handler_spec")?,
+            http_exception: class("http_exception")?,
             after: dict("after_request_funcs")?,
             teardown: dict("teardown_request_funcs")?,
             app_teardown: said
@@ -192,13 +202,43 @@ impl Plan {
         holds.then_some(&known.files)
     }
 
-    /// Whether the server's own match of a request counts.
-    pub(crate) fn matches_natively(&self, py: Python<'_>) -> bool {
+    /// Whether the server's own verdict about a request's rule counts.
+    pub(crate) fn matches_natively(&self, py: Python<'_>, verdict: &Verdict) -> bool {
+        // With a name of its own an application redirects to that, whatever the request says.
+        let is_redirected = matches!(verdict, Err(MatchError::RequestRedirect { .. }));
         !self.own_matching
-            && matches!(
-                self.config.bind(py).get_item(intern!(py, "TRUSTED_HOSTS")),
-                Ok(Some(hosts)) if hosts.is_none()
-            )
+            && self.is_unset(intern!(py, "TRUSTED_HOSTS"))
+            && (!is_redirected || self.is_unset(intern!(py, "SERVER_NAME")))
+    }
+
+    fn is_unset(&self, setting: &Bound<'_, PyString>) -> bool {
+        let value = self.config.bind(setting.py()).get_item(setting);
+        matches!(value, Ok(Some(value)) if value.is_none())
+    }
+
+    /// Whether an HTTP exception is its own answer where no handler takes it: nothing is trapped,
+    /// nor explained as in debug mode.
+    ///
+    /// # Errors
+    ///
+    /// What asking a setting for its truth raises.
+    pub(crate) fn leaves_http_exceptions(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.own_errors {
+            return Ok(false);
+        }
+        let config = self.config.bind(py);
+        for setting in [
+            intern!(py, "TRAP_HTTP_EXCEPTIONS"),
+            intern!(py, "TRAP_BAD_REQUEST_ERRORS"),
+            intern!(py, "DEBUG"),
+        ] {
+            match config.get_item(setting)? {
+                Some(value) if !value.is_truthy()? => {}
+                // A setting that is missing is the lifecycle's to complain about.
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a request to a coroutine view may be served on the event loop's thread: nothing

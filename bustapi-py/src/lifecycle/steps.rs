@@ -4,9 +4,6 @@
 //! that are Flask's own and have nothing to do are left out; any other is the lifecycle's
 //! method, and an exception goes to the lifecycle from the step that raised it.
 
-use std::sync::Arc;
-
-use bustapi_router::Match;
 use pyo3::exceptions::{PyBaseException, PyKeyError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,20 +11,21 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::context::app::AppContextBase;
 use crate::context::request::{Fill, RequestContextBase};
-use crate::error;
 use crate::ground::context_variable;
 use crate::ground::object::allocate;
+use crate::lifecycle::error_handlers::{Handling, handling};
 use crate::lifecycle::functions::Kind;
 use crate::lifecycle::hooks::{self, Scopes};
 use crate::lifecycle::outcome::{Failure, Package};
 use crate::lifecycle::plan::Plan;
+use crate::lifecycle::verdict::Verdict;
 use crate::request::raw::RawRequest;
 use crate::response::object::from_response;
 use crate::response::reply::Reply;
 use crate::response::streams::Streams;
 use crate::response::value::{Content, SessionFields, add_to_object};
 use crate::response::wsgi::{StartResponse, from_wsgi};
-use crate::routing::Snapshot;
+use crate::routing::raised;
 
 /// The rule that a request matched.
 struct Matched<'py> {
@@ -36,14 +34,23 @@ struct Matched<'py> {
     view_args: Bound<'py, PyDict>,
 }
 
+/// Where a request leads.
+enum Route<'py> {
+    Matched(Matched<'py>),
+    /// To no rule: the exception that says why.
+    Missed(Bound<'py, PyAny>),
+    /// Not known here.
+    Unknown,
+}
+
 /// How far a request has come.
 pub(crate) enum Started<'py> {
     /// A response object of the lifecycle's.
     Responded(Bound<'py, PyAny>),
     /// A response that was made natively and that nothing sees.
     Served(Reply),
-    /// What the view, or a hook in its place, returned.
-    Returned(Bound<'py, PyString>, Bound<'py, PyAny>),
+    /// What the view of an endpoint, or a hook in its place, returned.
+    Returned(Option<Bound<'py, PyString>>, Bound<'py, PyAny>),
     /// The view is a coroutine.
     Waits(Bound<'py, PyString>, Bound<'py, PyAny>),
 }
@@ -59,7 +66,7 @@ pub(crate) struct Road<'a, 'py> {
 }
 
 impl<'py> Road<'_, 'py> {
-    fn py(&self) -> Python<'py> {
+    pub(super) fn py(&self) -> Python<'py> {
         self.raw.py()
     }
 
@@ -67,22 +74,26 @@ impl<'py> Road<'_, 'py> {
     /// coroutine view.
     pub(crate) fn start(
         &self,
-        found: Option<(Arc<Snapshot>, Match)>,
+        verdict: Option<Verdict>,
         awaits: bool,
     ) -> Result<Started<'py>, Failure> {
         let py = self.py();
-        let matched = self.push(found).map_err(Failure::Finalizing)?;
-        let Some(matched) =
-            matched.filter(|_| !self.plan.own_full_dispatch && !self.plan.watches_requests(py))
-        else {
-            return self
-                .app
-                .call_method0(intern!(py, "full_dispatch_request"))
-                .map(Started::Responded)
-                .map_err(Failure::Finalizing);
-        };
-        self.call_view(matched, awaits)
-            .map_err(Failure::Dispatching)
+        let mut route = self.push(verdict).map_err(Failure::Finalizing)?;
+        if self.plan.own_full_dispatch || self.plan.watches_requests(py) {
+            route = Route::Unknown;
+        }
+        match route {
+            Route::Matched(matched) => self.call_view(matched, awaits),
+            Route::Missed(error) => self.raise_missed(error),
+            Route::Unknown => {
+                return self
+                    .app
+                    .call_method0(intern!(py, "full_dispatch_request"))
+                    .map(Started::Responded)
+                    .map_err(Failure::Finalizing);
+            }
+        }
+        .map_err(Failure::Dispatching)
     }
 
     /// From what the view returned to the response.
@@ -90,53 +101,41 @@ impl<'py> Road<'_, 'py> {
         match started {
             Started::Responded(response) => self.convert(&response),
             Started::Served(response) => Ok(response),
-            Started::Returned(endpoint, value) | Started::Waits(endpoint, value) => {
+            Started::Returned(endpoint, value) => {
+                Scopes::of(endpoint.as_ref()).and_then(|scopes| self.finalize(&scopes, &value))
+            }
+            Started::Waits(endpoint, value) => {
                 Scopes::of(Some(&endpoint)).and_then(|scopes| self.finalize(&scopes, &value))
             }
         }
         .map_err(Failure::Finalizing)
     }
 
-    /// Answers a failure, and pops the contexts whatever happened.
-    pub(crate) fn settle(&self, answered: Result<Reply, Failure>) -> PyResult<Reply> {
-        let py = self.py();
-        let answered = answered.map(|response| (response, None));
-        let (answered, error) = match answered.or_else(|failure| self.recover(failure)) {
-            Ok(answered) => answered,
-            // It is to propagate; the teardown functions still run, as in a `finally` clause.
-            Err(error) => {
-                let error = error::exception(py, error);
-                error::while_handling(&error, || self.pop(Some(error.clone())))?;
-                return Err(PyErr::from_value(error.into_any()));
-            }
-        };
-        let tokens = self.pop(error)?;
-        if answered.is_streamed() {
-            // A body that is made from now on has left the request's context behind.
-            if let Some((token, app_token)) = tokens {
-                let package = &self.package;
-                context_variable::reset(package.cv_request.bind(py), token.bind(py))?;
-                context_variable::reset(package.cv_app.bind(py), app_token.bind(py))?;
-            }
-            answered.enter(py)?;
-        }
-        Ok(answered)
-    }
-
-    /// Makes the contexts current, opens the session unless it can wait, and routes; `None`
-    /// where no rule matched, which the lifecycle finds in the request.
-    fn push(&self, found: Option<(Arc<Snapshot>, Match)>) -> PyResult<Option<Matched<'py>>> {
+    /// Makes the contexts current, opens the session unless it can wait, and routes.
+    fn push(&self, verdict: Option<Verdict>) -> PyResult<Route<'py>> {
         let py = self.py();
         let app_context =
             allocate(self.plan.app_context_class.bind(py))?.cast_into::<AppContextBase>()?;
         AppContextBase::fill(&app_context, &self.app);
-        let matched = match found.filter(|_| self.plan.matches_natively(py)) {
-            Some((snapshot, found)) => Some(Matched {
+        let route = match verdict.filter(|verdict| self.plan.matches_natively(py, verdict)) {
+            Some(Ok((snapshot, found))) => Route::Matched(Matched {
                 endpoint: snapshot.endpoint(py, found.rule).cast_into()?,
                 view_args: snapshot.view_args(py, &found)?,
                 rule: snapshot.rule(py, found.rule),
             }),
-            None => None,
+            Some(Err(miss)) => match raised(py, &miss)? {
+                Some(error) => Route::Missed(error.into_value(py).into_bound(py).into_any()),
+                None => Route::Unknown,
+            },
+            None => Route::Unknown,
+        };
+        let (matched, routing_exception) = match &route {
+            Route::Matched(matched) => (
+                Some((matched.rule.clone(), matched.view_args.clone())),
+                None,
+            ),
+            Route::Missed(error) => (None, Some(error.clone())),
+            Route::Unknown => (None, None),
         };
         RequestContextBase::fill(
             &self.context,
@@ -144,15 +143,14 @@ impl<'py> Road<'_, 'py> {
                 app: &self.app,
                 raw: self.raw.clone(),
                 app_context: app_context.as_any().clone(),
-                matched: matched
-                    .as_ref()
-                    .map(|matched| (matched.rule.clone(), matched.view_args.clone())),
+                matched,
+                routing_exception,
                 sessions: self.plan.sessions.as_ref(),
             },
         );
         if self.plan.watches_contexts(py) {
             self.context.call_method0(intern!(py, "push"))?;
-            return self.matched_by_python();
+            return self.routed_by_python();
         }
         let package = &self.package;
         let token = context_variable::set(package.cv_app.bind(py), &app_context)?;
@@ -163,45 +161,80 @@ impl<'py> Road<'_, 'py> {
         if !self.plan.lazy_session || self.plan.own_full_dispatch {
             self.context.getattr(intern!(py, "_session"))?;
         }
-        if matched.is_some() {
-            return Ok(matched);
+        if !matches!(route, Route::Unknown) {
+            return Ok(route);
         }
         if !self.context.getattr(intern!(py, "url_adapter"))?.is_none() {
             self.context.call_method0(intern!(py, "match_request"))?;
         }
-        self.matched_by_python()
+        self.routed_by_python()
     }
 
-    fn matched_by_python(&self) -> PyResult<Option<Matched<'py>>> {
+    fn routed_by_python(&self) -> PyResult<Route<'py>> {
         let py = self.py();
         let request = RequestContextBase::current_request(&self.context)?;
-        let rule = request.getattr(intern!(py, "url_rule"))?;
-        if rule.is_none() || !request.getattr(intern!(py, "routing_exception"))?.is_none() {
-            return Ok(None);
+        let error = request.getattr(intern!(py, "routing_exception"))?;
+        if !error.is_none() {
+            return Ok(Route::Missed(error));
         }
-        Ok(Some(Matched {
+        let rule = request.getattr(intern!(py, "url_rule"))?;
+        if rule.is_none() {
+            return Ok(Route::Unknown);
+        }
+        Ok(Route::Matched(Matched {
             endpoint: rule.getattr(intern!(py, "endpoint"))?.cast_into()?,
             view_args: request.getattr(intern!(py, "view_args"))?.cast_into()?,
             rule,
         }))
     }
 
+    /// What the hooks before the view return; `None` for nothing.
+    fn preprocess(&self, matched: Option<&Matched<'py>>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = self.py();
+        let plan = self.plan;
+        if plan.own_preprocess {
+            let value = self.app.call_method0(intern!(py, "preprocess_request"))?;
+            return Ok((!value.is_none()).then_some(value));
+        }
+        if !plan.has_before(py) {
+            return Ok(None);
+        }
+        let endpoint = matched.map(|matched| &matched.endpoint);
+        let args = matched.map(|matched| &matched.view_args);
+        let scopes = Scopes::of(endpoint)?;
+        hooks::before(plan, &self.app, &scopes, endpoint, args)
+    }
+
+    /// What the hooks return for a request that matched no rule, or else the exception that says
+    /// so, as `dispatch_request` raises it.
+    fn raise_missed(&self, error: Bound<'py, PyAny>) -> PyResult<Started<'py>> {
+        let py = self.py();
+        let plan = self.plan;
+        if let Some(value) = self.preprocess(None)? {
+            return Ok(Started::Returned(None, value));
+        }
+        // Whoever has seen the request may have routed it anew, and whoever handles the exception
+        // may look at its traceback.
+        let is_alone = !plan.own_dispatch
+            && plan.is_current(py)
+            && RequestContextBase::made_request(&self.context).is_none()
+            && handling(plan, &Scopes::of(None)?, &error)? == Handling::Returns;
+        if is_alone {
+            return Err(PyErr::from_value(error));
+        }
+        let value = self.app.call_method0(intern!(py, "dispatch_request"))?;
+        let endpoint = RequestContextBase::endpoint(&self.context)?;
+        let endpoint = endpoint.map(Bound::cast_into).transpose()?;
+        Ok(Started::Returned(endpoint, value))
+    }
+
     /// What the hooks before the view return, or else the view.
     fn call_view(&self, matched: Matched<'py>, awaits: bool) -> PyResult<Started<'py>> {
         let py = self.py();
         let plan = self.plan;
-        let returned = |value| Ok(Started::Returned(matched.endpoint.clone(), value));
-        if plan.own_preprocess {
-            let value = self.app.call_method0(intern!(py, "preprocess_request"))?;
-            if !value.is_none() {
-                return returned(value);
-            }
-        } else if plan.has_before(py) {
-            let scopes = Scopes::of(Some(&matched.endpoint))?;
-            let (endpoint, args) = (&matched.endpoint, &matched.view_args);
-            if let Some(value) = hooks::before(plan, &self.app, &scopes, endpoint, args)? {
-                return returned(value);
-            }
+        let returned = |value| Ok(Started::Returned(Some(matched.endpoint.clone()), value));
+        if let Some(value) = self.preprocess(Some(&matched))? {
+            return returned(value);
         }
         let answers_options = self.raw.get().is_options()
             && matched
@@ -298,6 +331,8 @@ impl<'py> Road<'_, 'py> {
         }
         let content = if plan.own_make_response {
             None
+        } else if let Ok(error) = value.cast::<PyBaseException>() {
+            Content::of_error(&plan.responses, error)?
         } else {
             Content::of(&plan.responses, value)
         };
@@ -384,7 +419,7 @@ impl<'py> Road<'_, 'py> {
     }
 
     /// A response object as a response, while its context is current.
-    fn convert(&self, response: &Bound<'py, PyAny>) -> PyResult<Reply> {
+    pub(super) fn convert(&self, response: &Bound<'py, PyAny>) -> PyResult<Reply> {
         if let Some(response) = from_response(&self.plan.responses, response, || {
             self.raw.get().environ(response.py())
         })? {
@@ -400,53 +435,5 @@ impl<'py> Road<'_, 'py> {
             self.streams,
             &self.raw.get().head().method,
         )
-    }
-
-    /// The response to an exception, and the exception if teardown functions are to see it.
-    fn recover(&self, failure: Failure) -> PyResult<(Reply, Option<Bound<'py, PyBaseException>>)> {
-        let py = self.py();
-        let (error, dispatching) = match failure {
-            Failure::Dispatching(error) => (error, true),
-            Failure::Finalizing(error) => (error, false),
-        };
-        let recovered = self.package.recover.bind(py).call1((
-            &self.app,
-            error::exception(py, error),
-            dispatching,
-        ))?;
-        let (response, error) = recovered.extract::<(Bound<'py, PyAny>, _)>()?;
-        Ok((self.convert(&response)?, error))
-    }
-
-    /// Ends the request's contexts, after the teardown functions. The variables still hold them
-    /// where there is something to set them back with.
-    fn pop(
-        &self,
-        error: Option<Bound<'py, PyBaseException>>,
-    ) -> PyResult<Option<(Py<PyAny>, Py<PyAny>)>> {
-        let py = self.py();
-        let tokens = if error.is_some() || self.plan.has_teardown(py) {
-            None
-        } else {
-            RequestContextBase::take_tokens(&self.context)
-        };
-        if tokens.is_none() {
-            let error = match error {
-                Some(error) if self.ignores(&error)? => None,
-                error => error,
-            };
-            self.context.call_method1(intern!(py, "pop"), (error,))?;
-        } else if let Some(request) = RequestContextBase::made_request(&self.context) {
-            // Closes uploaded files.
-            request.call_method0(intern!(py, "close"))?;
-            self.raw.get().forget_request(py)?;
-        }
-        Ok(tokens)
-    }
-
-    fn ignores(&self, error: &Bound<'py, PyBaseException>) -> PyResult<bool> {
-        self.app
-            .call_method1(intern!(self.py(), "should_ignore_error"), (error,))?
-            .is_truthy()
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LOCATION, LOCATION};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType, PyWeakrefMethods,
     PyWeakrefProxy,
@@ -187,12 +188,22 @@ pub(crate) fn from_response<'py>(
     ) else {
         return Ok(None);
     };
-    let Ok(pieces) = pieces.cast_exact::<PyList>() else {
-        return Ok(None);
-    };
     if on_close.is_truthy()? {
         return Ok(None);
     }
+    let is_iterator = pieces.get_type().is(list_iterator(py)?);
+    let pieces = match pieces.cast_into_exact::<PyList>() {
+        Ok(pieces) => pieces,
+        // That is how the lifecycle leaves the answer of an HTTP exception.
+        Err(other) if is_iterator => PyList::new(
+            py,
+            other
+                .into_inner()
+                .try_iter()?
+                .collect::<PyResult<Vec<_>>>()?,
+        )?,
+        Err(_) => return Ok(None),
+    };
     let status = Status::parse(status.cast::<PyString>()?)?;
     // Werkzeug takes a dict as well.
     if !headers.get_type().is(headers_class(py)?) {
@@ -218,10 +229,20 @@ pub(crate) fn from_response<'py>(
     let body = if has_no_body(status.code) {
         Bytes::new()
     } else {
-        match join(pieces)? {
+        match join(&pieces)? {
             Some(body) => body,
             None => return Ok(None),
         }
     };
     Ok(Some(whole(Head { status, headers }, body)))
+}
+
+/// The class of what `iter` makes of a list.
+fn list_iterator(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        let iterator = PyList::empty(py).into_any().try_iter()?;
+        PyResult::Ok(iterator.get_type().into_any().unbind())
+    })?;
+    Ok(class.bind(py))
 }

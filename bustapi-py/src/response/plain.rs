@@ -6,6 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
+use crate::response::page::Pages;
+
 /// What `bustapi.plan` tells of an application's responses.
 pub(crate) struct PlainResponses {
     /// `str` and `bytes` become the default response class's responses.
@@ -19,6 +21,8 @@ pub(crate) struct PlainResponses {
     /// Werkzeug's names of status codes.
     status_names: Py<PyDict>,
     config: Py<PyDict>,
+    /// The answers of HTTP exceptions.
+    pub(super) pages: Pages,
 }
 
 impl PlainResponses {
@@ -43,6 +47,7 @@ impl PlainResponses {
             json_attributes: dict("json_attributes")?,
             status_names: dict("status_names")?,
             config: dict("config")?,
+            pages: Pages::new(said.getattr("page_of")?.unbind(), dict("status_names")?),
         })
     }
 

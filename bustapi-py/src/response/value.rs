@@ -2,9 +2,9 @@
 
 use bustapi_http::{Body, Response};
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, SET_COOKIE, VARY};
-use pyo3::exceptions::PyValueError;
+use http::{HeaderMap, StatusCode};
+use pyo3::exceptions::{PyBaseException, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
@@ -32,6 +32,8 @@ pub(crate) struct Content {
     body: Bytes,
     kind: MediaType,
     status: StatusCode,
+    /// All header fields, where they are not just those of the kind.
+    fields: Option<HeaderMap>,
 }
 
 #[derive(Clone, Copy)]
@@ -50,6 +52,27 @@ impl MediaType {
 }
 
 impl Content {
+    /// What an HTTP exception is as an answer; `None` where its own methods have to say.
+    ///
+    /// # Errors
+    ///
+    /// What making or reading it raises.
+    pub(crate) fn of_error(
+        plain: &PlainResponses,
+        error: &Bound<'_, PyBaseException>,
+    ) -> PyResult<Option<Self>> {
+        if !plain.text {
+            return Ok(None);
+        }
+        let answer = plain.pages.answer(error)?;
+        Ok(answer.map(|answer| Self {
+            body: answer.body,
+            kind: MediaType::Html,
+            status: answer.status,
+            fields: Some(answer.fields),
+        }))
+    }
+
     pub(crate) fn of(plain: &PlainResponses, value: &Bound<'_, PyAny>) -> Option<Self> {
         let Ok(pair) = value.cast_exact::<PyTuple>() else {
             return Self::of_body(plain, value, StatusCode::OK);
@@ -90,7 +113,12 @@ impl Content {
             let bytes = value.cast_exact::<PyBytes>().ok()?;
             (to_bytes(bytes), MediaType::Html)
         };
-        Some(Self { body, kind, status })
+        Some(Self {
+            body,
+            kind,
+            status,
+            fields: None,
+        })
     }
 
     /// The response, with what the session adds to it.
@@ -106,12 +134,17 @@ impl Content {
     ) -> PyResult<Response> {
         let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = self.status;
-        let media_type = HeaderValue::from_static(self.kind.as_str());
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, media_type);
-        // The server states a length behind the other fields, and none in an empty answer to HEAD.
-        if self.body.is_empty() || session.varies || session.set_cookie.is_some() {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        if let Some(fields) = &self.fields {
+            headers.clone_from(fields);
+        } else {
+            let media_type = HeaderValue::from_static(self.kind.as_str());
+            headers.insert(CONTENT_TYPE, media_type);
+            // The server states a length behind the other fields, and none in an empty answer to
+            // HEAD.
+            if self.body.is_empty() || session.varies || session.set_cookie.is_some() {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+            }
         }
         if session.varies {
             headers.insert(VARY, VARY_COOKIE);
@@ -140,7 +173,7 @@ impl Content {
         plain: &PlainResponses,
         py: Python<'py>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if !plain.lean || self.status != StatusCode::OK {
+        if !plain.lean || self.status != StatusCode::OK || self.fields.is_some() {
             return Ok(None);
         }
         let class = plain.class.bind(py);

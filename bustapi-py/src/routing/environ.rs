@@ -97,7 +97,7 @@ fn ascii<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a str> {
 
 /// Whether a host is as it will be bound: a name or an address in lower case, and a port only if
 /// it is not the scheme's own.
-fn is_plain_host(host: &str, scheme: &str) -> bool {
+pub(crate) fn is_plain_host(host: &str, scheme: &str) -> bool {
     let (name, port) = match host.split_once(':') {
         Some((name, port)) => (name, Some(port)),
         None => (host, None),

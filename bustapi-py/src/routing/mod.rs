@@ -20,6 +20,7 @@ pub(crate) mod bound_map;
 mod converter;
 mod environ;
 mod map;
+mod missed;
 mod object;
 mod reading;
 pub(crate) mod references;
@@ -28,5 +29,7 @@ mod snapshot;
 pub(crate) mod work;
 
 pub(crate) use bound_map::MapAdapterBase;
+pub(crate) use environ::is_plain_host;
+pub(crate) use missed::raised;
 pub(crate) use rule_map::RuleMap;
 pub(crate) use snapshot::{SharedMap, Snapshot};

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use bustapi_router::{Bind, Build, BuildError, Match, MatchError, MatchRequest, Value};
-use pyo3::call::PyCallArgs;
+use bustapi_router::{Bind, Build, BuildError, Match, MatchRequest, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 use smallvec::SmallVec;
 
 use super::bound_map::{MapAdapterBase, Slot};
+use super::missed::raised;
 use super::object::{build_value, exception};
 use super::references::References;
 use super::rule_map::RuleMap;
@@ -190,7 +190,7 @@ impl<'py> Call<'_, 'py> {
         };
         match self.snapshot.map.match_path(&request) {
             Ok(found) => self.found(&found, given.return_rule).map(Some),
-            Err(error) => match self.raised(&error)? {
+            Err(error) => match raised(self.py(), &error)? {
                 Some(raised) => Err(raised),
                 None => Ok(None),
             },
@@ -237,11 +237,8 @@ impl<'py> Call<'_, 'py> {
         base.push_str(&text("server_name")?);
         base.push_str(&text("script_name")?);
         let url = self.known.urljoin.bind(py).call1((base, target))?;
-        self.raising(&self.known.request_redirect, (url,))
-    }
-
-    fn raising(&self, class: &Py<PyAny>, args: impl PyCallArgs<'py>) -> PyResult<PyErr> {
-        Ok(PyErr::from_value(class.bind(self.py()).call1(args)?))
+        let class = self.known.request_redirect.bind(py);
+        Ok(PyErr::from_value(class.call1((url,))?))
     }
 
     /// The URL; also without one, Werkzeug's implementation says so.
@@ -260,22 +257,6 @@ impl<'py> Call<'_, 'py> {
             }
             Err(_) => Ok(None),
         }
-    }
-
-    /// The exception for a verdict; `None` where Werkzeug's implementation has to raise it.
-    fn raised(&self, error: &MatchError) -> PyResult<Option<PyErr>> {
-        let known = self.known;
-        Ok(Some(match error {
-            MatchError::NotFound => self.raising(&known.not_found, ())?,
-            MatchError::MethodNotAllowed { allowed } => {
-                let allowed: Vec<&str> = allowed.iter().collect();
-                self.raising(&known.method_not_allowed, (allowed,))?
-            }
-            MatchError::RequestRedirect { url } => self.raising(&known.request_redirect, (url,))?,
-            MatchError::WebsocketMismatch => self.raising(&known.websocket_mismatch, ())?,
-            MatchError::Failed { source, .. } => return Ok(exception(self.py(), source)),
-            _ => return Ok(None),
-        }))
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bustapi_core::{RequestBody, internal_error};
 use bustapi_http::Request;
-use bustapi_router::Match;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -18,11 +17,11 @@ use crate::lifecycle::hooks::Scopes;
 use crate::lifecycle::outcome::{Failure, Package};
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::steps::{Road, Started};
+use crate::lifecycle::verdict::Verdict;
 use crate::request::raw::RawRequest;
 use crate::response::reply::Reply;
 use crate::response::streams::Streams;
 use crate::response::wsgi::{StartResponse, from_wsgi};
-use crate::routing::Snapshot;
 use crate::serve::endpoint::Endpoint;
 
 /// An application and how it is called.
@@ -69,10 +68,10 @@ pub(crate) enum Begun<'py> {
     NotHere(Arrived),
 }
 
-/// A request and the rule that the server matched it to, if it could.
+/// A request and the server's verdict about its rule, if it could tell.
 pub(crate) struct Arrived {
     pub(crate) request: Request<RequestBody>,
-    pub(crate) found: Option<(Arc<Snapshot>, Match)>,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl View {
@@ -94,10 +93,10 @@ impl View {
 
     /// The application's answer; 500 where nothing in Python handles what it raises.
     pub(crate) fn answer(&self, py: Python<'_>, arrived: Arrived, endpoint: &Endpoint) -> Reply {
-        let Arrived { request, found } = arrived;
+        let Arrived { request, verdict } = arrived;
         match Bound::new(py, RawRequest::new(request)) {
             Ok(raw) => {
-                let answered = self.answer_raw(&raw, found, endpoint);
+                let answered = self.answer_raw(&raw, verdict, endpoint);
                 answered_or_reported(raw.get(), py, answered)
             }
             Err(error) => reported(py, error, "a request"),
@@ -107,7 +106,7 @@ impl View {
     fn answer_raw(
         &self,
         raw: &Bound<'_, RawRequest>,
-        found: Option<(Arc<Snapshot>, Match)>,
+        verdict: Option<Verdict>,
         endpoint: &Endpoint,
     ) -> PyResult<Reply> {
         let py = raw.py();
@@ -115,7 +114,7 @@ impl View {
         if plan.wsgi {
             return self.call_wsgi(raw);
         }
-        if let Some((snapshot, found)) = &found {
+        if let Some(Ok((snapshot, found))) = &verdict {
             let name = snapshot.endpoint(py, found.rule);
             endpoint.set_coroutine(Self::is_coroutine(&plan, &name)?);
         }
@@ -124,7 +123,7 @@ impl View {
         // variables back costs more, and the next request must not see what this one set.
         let entered = Entered::new(py)?;
         let answered = road
-            .start(found, false)
+            .start(verdict, false)
             .and_then(|started| road.complete(started));
         let settled = road.settle(answered);
         entered.exit(py)?;
@@ -134,12 +133,12 @@ impl View {
     /// Notes whether the event loop may run the view of a request's endpoint. A failure is left
     /// to the request, which meets it again where it can be answered.
     pub(crate) fn look_at(&self, py: Python<'_>, arrived: &Arrived, endpoint: &Endpoint) {
-        let is_coroutine = match &arrived.found {
-            Some((snapshot, found)) => self.current_plan(py).and_then(|plan| {
+        let is_coroutine = match &arrived.verdict {
+            Some(Ok((snapshot, found))) => self.current_plan(py).and_then(|plan| {
                 let name = snapshot.endpoint(py, found.rule);
                 Ok(!plan.wsgi && Self::is_coroutine(&plan, &name)?)
             }),
-            None => Ok(false),
+            Some(Err(_)) | None => Ok(false),
         };
         endpoint.set_coroutine(is_coroutine.unwrap_or(false));
     }
@@ -171,7 +170,7 @@ impl View {
         }
         let raw = Bound::new(py, RawRequest::new(arrived.request))?;
         let road = self.road(&plan, raw, None)?;
-        let started = road.start(arrived.found, true);
+        let started = road.start(arrived.verdict, true);
         let suspend = |endpoint: Option<Bound<'py, PyString>>| {
             Box::new(Suspended {
                 plan: Arc::clone(&plan),

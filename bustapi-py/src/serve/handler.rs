@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bustapi_core::executor::{Executor, Place};
 use bustapi_core::{Gathering, Handler, RequestBody, Responder, Routed};
-use bustapi_router::{Match, MatchRequest};
+use bustapi_router::{MatchError, MatchRequest};
 use pyo3::prelude::*;
 use pyo3::sync::OnceLockExt;
 use tokio::runtime::Handle;
 
 use crate::error;
-use crate::routing::{SharedMap, Snapshot};
+use crate::lifecycle::verdict::Verdict;
+use crate::routing::{SharedMap, Snapshot, is_plain_host};
 use crate::serve::application::Arrived;
 use crate::serve::calls::{Arriving, Call, Calls, Job};
 use crate::serve::endpoint::{Endpoint, Endpoints};
@@ -50,10 +51,6 @@ struct Arrival {
     routed: Routed,
     responder: Responder,
 }
-
-/// The rule that a request matches, where that can be told without calling Python. A miss is left
-/// to Python's adapter, which raises what the lifecycle expects.
-type Found = Option<(Arc<Snapshot>, Match)>;
 
 impl PythonHandler {
     /// A handler of the requests of the application that `calls` calls.
@@ -88,32 +85,40 @@ impl PythonHandler {
 }
 
 impl Front {
-    fn find(snapshot: Arc<Snapshot>, routed: &Routed) -> Found {
-        let head = &routed.request.head;
+    /// The rule that matches, or why none does, where that can be told without calling Python.
+    fn find(snapshot: Arc<Snapshot>, routed: &Routed) -> Option<Verdict> {
+        let (head, scheme) = (&routed.request.head, routed.request.conn.scheme.as_str());
         if snapshot.calls_python
             || snapshot.foreign
             || head.headers.contains_key(http::header::UPGRADE)
         {
             return None;
         }
-        let request = MatchRequest::new(head.method.as_str(), head.uri.path());
-        let found = snapshot.map.match_raw_path(&request).ok()?;
-        (!snapshot.rule_calls_python(found.rule)).then_some((snapshot, found))
+        let host = head.headers.get(http::header::HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let request = MatchRequest {
+            server_name: host,
+            url_scheme: scheme,
+            query: head.uri.query().filter(|query| !query.is_empty()),
+            ..MatchRequest::new(head.method.as_str(), head.uri.path())
+        };
+        match snapshot.map.match_raw_path(&request) {
+            Ok(found) => (!snapshot.rule_calls_python(found.rule)).then_some(Ok((snapshot, found))),
+            // What a converter said is Python's to raise, and so is whatever an unusual host leads to:
+            // it may be refused, or written otherwise into a redirect.
+            Err(MatchError::Failed { .. }) => None,
+            Err(miss) => {
+                let is_usual = head.uri.authority().is_none() && is_plain_host(host, scheme);
+                is_usual.then_some(Err(miss))
+            }
+        }
     }
 
-    fn endpoint(&self, found: &Found) -> Arc<Endpoint> {
-        let mut endpoints = self
-            .endpoints
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some((_, found)) = found else {
-            return Arc::clone(&endpoints.other);
-        };
-        let index = found.rule.index();
-        if index >= endpoints.by_rule.len() {
-            endpoints.by_rule.resize_with(index + 1, Arc::default);
-        }
-        Arc::clone(&endpoints.by_rule[index])
+    fn endpoint(&self, verdict: Option<&Verdict>) -> Arc<Endpoint> {
+        let endpoints = self.endpoints.lock();
+        endpoints
+            .unwrap_or_else(PoisonError::into_inner)
+            .of(verdict)
     }
 
     /// How much of a body is received for the application, which refuses those beyond its own limit:
@@ -159,14 +164,14 @@ async fn gather_and_push(mut call: Call, gathering: Gathering, event_loop: Arc<L
 impl Handler for PythonHandler {
     fn handle(&self, routed: Routed, responder: Responder) {
         let front = &*self.0;
-        let found = match &front.rules {
+        let verdict = match &front.rules {
             Some(rules) => match rules.settled() {
                 Some(snapshot) => Front::find(snapshot, &routed),
-                None => return self.ask_python(&front.endpoint(&None), routed, responder),
+                None => return self.ask_python(&front.endpoint(None), routed, responder),
             },
             None => None,
         };
-        let endpoint = front.endpoint(&found);
+        let endpoint = front.endpoint(verdict.as_ref());
         let waits_on_loop = endpoint.is_coroutine.load(Relaxed);
         let event_loop = if waits_on_loop {
             front.event_loop.get()
@@ -179,7 +184,7 @@ impl Handler for PythonHandler {
         let call = Call {
             arrived: Arrived {
                 request: routed.request,
-                found,
+                verdict,
             },
             responder,
             endpoint,
@@ -211,15 +216,15 @@ impl Arriving for Arrival {
             routed,
             responder,
         } = *self;
-        let found = match &front.rules {
+        let verdict = match &front.rules {
             Some(rules) => Front::find(rules.snapshot(), &routed),
             None => None,
         };
-        let endpoint = front.endpoint(&found);
+        let endpoint = front.endpoint(verdict.as_ref());
         let call = Call {
             arrived: Arrived {
                 request: routed.request,
-                found,
+                verdict,
             },
             responder,
             endpoint,
