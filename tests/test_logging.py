@@ -97,3 +97,80 @@ def test_an_unhandled_error_is_logged_with_its_request(app, client):
     assert client.get("/", errors_stream=stream).status_code == 500
     assert "Exception on / [GET]" in stream.getvalue()
     assert "LookupError: nowhere" in stream.getvalue()
+
+
+def _raises(depth, error):
+    if depth:
+        return _raises(depth - 1, error)
+
+    if callable(error):
+        return error()
+
+    raise error
+
+
+def _chained():
+    try:
+        raise ValueError("first")
+    except ValueError as e:
+        raise KeyError("second") from e
+
+
+def _meanwhile():
+    try:
+        raise ValueError("first")
+    except ValueError:
+        raise KeyError("second")  # noqa: B904 the context is what is tested
+
+
+def _suppressed():
+    try:
+        raise ValueError("first")
+    except ValueError:
+        raise KeyError("second") from None
+
+
+class _Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def _with_note():
+    error = ValueError("noted")
+    error.__notes__ = ["a note"]
+    return error
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3, 4, 5, 30])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("text"),
+        ValueError("several\nlines"),
+        _with_note(),
+        _Unspeakable(),
+        SystemExit(3),
+        _chained,
+        _meanwhile,
+        _suppressed,
+        lambda: {}["missing"],
+        lambda: [].appendd,  # codespell:ignore
+        lambda: undefined_name,  # noqa: F821
+        lambda: int("x") + len([1]),
+        lambda: compile("a b", "text", "exec"),
+        lambda: exec("1 / 0"),
+    ],
+)
+def test_tracebacks_are_as_python_writes_them(depth, error):
+    handler = bustapi.logging.default_handler
+
+    # What is remembered must not show in the second.
+    for _ in range(2):
+        try:
+            _raises(depth, error)
+        except BaseException as e:  # noqa: BLE001 its traceback is the test
+            given = type(e), e, e.__traceback__
+            e = None
+
+        expected = logging.Formatter().formatException(given)
+        assert handler.formatter.formatException(given) == expected

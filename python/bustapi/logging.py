@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 import typing as t
 
 from werkzeug.local import LocalProxy
@@ -15,6 +16,8 @@ from werkzeug.local import LocalProxy
 from .globals import request
 
 if t.TYPE_CHECKING:
+    from types import CodeType
+
     from .sansio.app import App
 
 
@@ -48,11 +51,87 @@ def has_level_handler(logger: logging.Logger) -> bool:
     return False
 
 
+# Of more frames than this at once, the texts are made anew; a server has few places that raise.
+_REMEMBERED = 512
+# `traceback` writes frames that repeat more often than this in another way.
+_REPEATS = 3
+# It looks for names that may have been meant, or shows lines, where an exception is one of these.
+_EXPLAINED = (AttributeError, ImportError, NameError, SyntaxError)
+_print_exception = traceback.print_exception
+_format = traceback.TracebackException.format
+
+
+class TracebackFormatter(logging.Formatter):
+    """Writes tracebacks as :mod:`traceback` does, and remembers the text of each frame.
+
+    To find and mark a frame's line takes ``traceback`` several times as long as all else that an
+    exception causes, so that a view that always fails would hold up the others. The text shows the
+    line as it was when it was first needed, also if the file has changed since.
+    """
+
+    def __init__(self, fmt: str) -> None:
+        super().__init__(fmt)
+        self._frames: dict[tuple[str, CodeType, int, int], str] = {}
+
+    def formatException(  # noqa: D102 N802 as in the class
+        self, ei: t.Any
+    ) -> str:
+        _, error, tb = ei
+
+        if not _is_simple(error) or tb is None:
+            return super().formatException(ei)
+
+        keys = []
+
+        while tb is not None:
+            code = tb.tb_frame.f_code
+            # Equal code may be of different files.
+            keys.append(((code.co_filename, code, tb.tb_lineno, tb.tb_lasti), tb))
+            tb = tb.tb_next
+
+        lines = ["Traceback (most recent call last):\n"]
+
+        for place, (key, entry) in enumerate(keys):
+            if place >= _REPEATS and all(
+                key[:3] == before[:3] for before, _ in keys[place - _REPEATS : place]
+            ):
+                return super().formatException(ei)
+
+            text = self._frames.get(key)
+
+            if text is None:
+                text = "".join(traceback.format_tb(entry, 1))
+
+                if len(self._frames) >= _REMEMBERED:
+                    self._frames.clear()
+
+                self._frames[key] = text
+
+            lines.append(text)
+
+        lines += traceback.format_exception_only(error)
+        return "".join(lines).removesuffix("\n")
+
+
+def _is_simple(error: t.Any) -> bool:
+    """Tell whether an exception's text is that of its frames and its own."""
+    return (
+        isinstance(error, Exception)
+        and not isinstance(error, _EXPLAINED)
+        and error.__cause__ is None
+        and (error.__context__ is None or error.__suppress_context__)
+        # A group of exceptions, whatever its class is called in older versions.
+        and not hasattr(error, "exceptions")
+        and traceback.print_exception is _print_exception
+        and traceback.TracebackException.format is _format
+    )
+
+
 #: Writes to :data:`wsgi_errors_stream`. Remove it from ``app.logger`` to log
 #: by other handlers only.
 default_handler = logging.StreamHandler(t.cast("t.TextIO", wsgi_errors_stream))
 default_handler.setFormatter(
-    logging.Formatter("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")
+    TracebackFormatter("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")
 )
 
 
