@@ -449,3 +449,47 @@ def test_what_is_changed_while_serving_is_seen_in_the_next_answer_to_a_miss(live
     assert ask("/handle") == "handles"
     assert ask("/missing") == "handled"
     assert ask("/abort/404") == "handled"
+
+
+UNSEEN = """
+from bustapi import Flask, Request, abort
+
+made = []
+
+
+class Counted(Request):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        made.append(self.path)
+
+
+app = Flask(__name__)
+app.request_class = Counted
+
+
+@app.put("/put/")
+def put():
+    return "put"
+
+
+@app.get("/abort")
+def give_up():
+    abort(404)
+
+
+@app.get("/made")
+def tell():
+    from bustapi import request
+
+    return [request.path, *made]
+"""
+
+
+def test_a_miss_that_nobody_sees_makes_no_request(live_server):
+    server = live_server(UNSEEN)
+
+    for path, status in [("/missing", 404), ("/put/", 405), ("/abort", 404)]:
+        assert server.get(path).status == status
+
+    # Its own is there by then.
+    assert json.loads(server.get("/made").text) == ["/made", "/made"]
