@@ -8,7 +8,7 @@ use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 use super::bound_map::{MapAdapterBase, Slot};
 use super::references::References;
 use super::rule_map::RuleMap;
-use super::work::{BuildArguments, Call, MatchArguments, Values};
+use super::work::{AdapterCall, BuildArguments, MatchArguments, Values};
 use crate::ground::object::empty;
 
 /// An argument that is only asked whether it is true.
@@ -63,7 +63,7 @@ impl MapAdapterBase {
             websocket,
         };
         if known.leaves_natively(slf, References::MATCHES)? {
-            let found = Call::with(
+            let found = AdapterCall::with(
                 slf,
                 |snapshot| snapshot.calls_python,
                 |call| call.find(&given),

@@ -44,7 +44,7 @@ pub(crate) struct MapAdapterBase {
 
 /// What a map is bound to; a `None` is the default.
 #[derive(Default)]
-pub(crate) struct Place<'a, 'py> {
+pub(crate) struct Binding<'a, 'py> {
     pub(crate) script_name: Option<&'a Bound<'py, PyAny>>,
     pub(crate) subdomain: Option<&'a Bound<'py, PyAny>>,
     pub(crate) url_scheme: Option<&'a Bound<'py, PyAny>>,
@@ -62,11 +62,11 @@ pub(crate) struct Place<'a, 'py> {
 pub(crate) fn bind<'py>(
     map: &Bound<'py, RuleMap>,
     server_name: &Bound<'py, PyAny>,
-    place: &Place<'_, 'py>,
+    binding: &Binding<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = map.py();
     let known = References::get(py)?;
-    let subdomain = match (map.get().is_host_matching(), place.subdomain) {
+    let subdomain = match (map.get().is_host_matching(), binding.subdomain) {
         (true, Some(_)) => {
             return Err(PyRuntimeError::new_err(
                 "host matching enabled and a subdomain was provided",
@@ -81,14 +81,14 @@ pub(crate) fn bind<'py>(
         other_map: None,
         server_name: Some(host_name(known, server_name)?.unbind()),
         subdomain: subdomain.map(Bound::unbind),
-        script_name: match place.script_name {
+        script_name: match binding.script_name {
             Some(given) => with_slash(given)?.map(Bound::unbind),
             None => None,
         },
-        path_info: keep(place.path_info),
-        url_scheme: keep(place.url_scheme),
-        default_method: keep(place.default_method),
-        query_args: keep(place.query_args),
+        path_info: keep(binding.path_info),
+        url_scheme: keep(binding.url_scheme),
+        default_method: keep(binding.default_method),
+        query_args: keep(binding.query_args),
         websocket: None,
         foreign: false,
     };

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::bound_map::{Place, bind};
+use super::bound_map::{Binding, bind};
 use super::references::References;
 use super::rule_map::RuleMap;
 
@@ -78,7 +78,7 @@ fn bind_plain<'py>(
             return Ok(None);
         }
     }
-    let place = Place {
+    let binding = Binding {
         script_name: script_name.as_ref(),
         subdomain,
         url_scheme: (scheme_text != "http").then_some(&scheme),
@@ -86,7 +86,7 @@ fn bind_plain<'py>(
         path_info: path_info.as_ref(),
         query_args: query_string.as_ref(),
     };
-    bind(map, server_name, &place).map(Some)
+    bind(map, server_name, &binding).map(Some)
 }
 
 /// The text of a plain string without characters beyond ASCII.

@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::bound_map::{self, Place};
+use super::bound_map::{self, Binding};
 use super::environ;
 use super::rule_map::{RuleMap, lock};
 
@@ -133,7 +133,7 @@ impl RuleMap {
         path_info: Option<&Bound<'py, PyAny>>,
         query_args: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let place = Place {
+        let binding = Binding {
             script_name,
             subdomain,
             url_scheme: url_scheme.0.as_deref(),
@@ -141,7 +141,7 @@ impl RuleMap {
             path_info,
             query_args,
         };
-        bound_map::bind(slf, server_name, &place)
+        bound_map::bind(slf, server_name, &binding)
     }
 
     /// Binds the map to the request of a WSGI environment, or of a request object.

@@ -34,7 +34,7 @@ pub(crate) struct BuildArguments<'a, 'py> {
 }
 
 /// An adapter at work.
-pub(crate) struct Call<'a, 'py> {
+pub(crate) struct AdapterCall<'a, 'py> {
     adapter: &'a Bound<'py, MapAdapterBase>,
     fields: &'a MapAdapterBase,
     map: &'a RuleMap,
@@ -54,13 +54,13 @@ fn text_in<'a, 'py: 'a>(py: Python<'py>, slot: &'a Slot, default: &'static str) 
     }
 }
 
-impl<'py> Call<'_, 'py> {
+impl<'py> AdapterCall<'_, 'py> {
     /// Runs `work`, which gives `None` where Werkzeug's implementation has to answer. If `calls`
     /// says that it may run code of the program, it has copies of the adapter's attributes.
     pub(crate) fn with<T>(
         adapter: &Bound<'py, MapAdapterBase>,
         calls: impl FnOnce(&Snapshot) -> bool,
-        work: impl FnOnce(&Call<'_, 'py>) -> PyResult<Option<T>>,
+        work: impl FnOnce(&AdapterCall<'_, 'py>) -> PyResult<Option<T>>,
     ) -> PyResult<Option<T>> {
         let py = adapter.py();
         let borrowed = adapter.borrow();
@@ -73,7 +73,7 @@ impl<'py> Call<'_, 'py> {
         }
         let known = References::get(py)?;
         if !calls(&snapshot) {
-            return work(&Call {
+            return work(&AdapterCall {
                 adapter,
                 fields: &borrowed,
                 map: map.get(),
@@ -86,7 +86,7 @@ impl<'py> Call<'_, 'py> {
         let Some(map) = &fields.map else {
             return Ok(None);
         };
-        work(&Call {
+        work(&AdapterCall {
             adapter,
             fields: &fields,
             map: map.get(),
@@ -331,7 +331,7 @@ impl<'py> BuildArguments<'_, 'py> {
         }
         // An endpoint that is no string is looked up by its own hash and equality.
         let calls_python = values.calls_python || !self.endpoint.is_exact_instance_of::<PyString>();
-        let url = Call::with(
+        let url = AdapterCall::with(
             adapter,
             |snapshot| calls_python || snapshot.builds_with_python,
             |call| {
