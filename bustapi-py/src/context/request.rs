@@ -166,7 +166,7 @@ impl RequestContextBase {
         let app = this.app(py)?;
         drop(this);
         let class = app.bind(py).getattr(intern!(py, "request_class"))?;
-        // Whoever has an environ may have changed the cookies in it.
+        // Where an environ has been made, the application may have changed the cookies in it.
         if raw.get().made_environ(py).is_some() || !steps_of(class.cast()?)?.has(Steps::COOKIES) {
             return Ok(None);
         }

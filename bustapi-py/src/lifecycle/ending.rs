@@ -20,7 +20,8 @@ impl<'py> Road<'_, 'py> {
         let answered = answered.map(|response| (response, None));
         let (answered, error) = match answered.or_else(|failure| self.recover(failure)) {
             Ok(answered) => answered,
-            // It is to propagate; the teardown functions still run, as in a `finally` clause.
+            // The exception leaves the application. The teardown functions still run, as in a
+            // `finally` clause.
             Err(error) => {
                 let error = error::exception(py, error);
                 error::while_handling(&error, || self.pop(Some(error.clone())))?;
@@ -29,7 +30,7 @@ impl<'py> Road<'_, 'py> {
         };
         let tokens = self.pop(error)?;
         if answered.is_streamed() {
-            // A body that is made from now on has left the request's context behind.
+            // The rest of the body is made outside of the request's context, as under WSGI.
             if let Some((token, app_token)) = tokens {
                 let package = &self.package;
                 context_variable::reset(package.cv_request.bind(py), token.bind(py))?;
@@ -107,7 +108,7 @@ impl<'py> Road<'_, 'py> {
             };
             self.context.call_method1(intern!(py, "pop"), (error,))?;
         } else if let Some(request) = RequestContextBase::made_request(&self.context) {
-            // Closes uploaded files.
+            // Closing the request closes uploaded files.
             request.call_method0(intern!(py, "close"))?;
             self.raw.get().forget_request(py)?;
         }

@@ -157,7 +157,8 @@ impl<'py> Road<'_, 'py> {
         AppContextBase::set_token(&app_context, token);
         let token = context_variable::set(package.cv_request.bind(py), &self.context)?;
         RequestContextBase::set_token(&self.context, token);
-        // Only what is done here can open a session late as if it had been opened now.
+        // Only the native steps can open a session late as if it had been opened now; an
+        // application's own `full_dispatch_request` finds it open.
         if !self.plan.lazy_session || self.plan.own_full_dispatch {
             self.context.getattr(intern!(py, "_session"))?;
         }
@@ -213,8 +214,8 @@ impl<'py> Road<'_, 'py> {
         if let Some(value) = self.preprocess(None)? {
             return Ok(Started::Returned(None, value));
         }
-        // Whoever has seen the request may have routed it anew, and whoever handles the exception
-        // may look at its traceback.
+        // Where a hook has seen the request, it may have routed it anew; and an error handler may
+        // look at the exception's traceback. In both cases `dispatch_request` has to raise it.
         let is_alone = !plan.own_dispatch
             && plan.is_current(py)
             && RequestContextBase::made_request(&self.context).is_none()
@@ -282,7 +283,8 @@ impl<'py> Road<'_, 'py> {
         };
         let name = name.cast_into::<PyString>()?;
         let head = self.raw.get().head();
-        // Names beyond ASCII are written in a way that only Python knows; errors are the view's.
+        // The view answers for names beyond ASCII, which only Python's `quote` writes as Flask does
+        // in header fields, and for files that cannot be sent.
         Ok(match name.to_str() {
             Ok(name) if name.is_ascii() => {
                 let response = files.respond(name, &head.method, &head.headers);
@@ -318,7 +320,7 @@ impl<'py> Road<'_, 'py> {
     ) -> PyResult<Reply> {
         let py = self.py();
         let plan = self.plan;
-        // The view may have changed what is to come.
+        // The view may have replaced methods or settings that the steps from here on depend on.
         let is_current = plan.is_current(py);
         if !is_current {
             self.open_session()?;

@@ -106,12 +106,13 @@ impl<'py> AdapterCall<'_, 'py> {
         let subdomain = match &fields.subdomain {
             _ if self.snapshot.map.options().host_matching => None,
             Some(subdomain) => Some(text_of(subdomain.bind(py))?),
-            // Werkzeug takes the server name for the subdomain then.
+            // Without a subdomain, Werkzeug takes the server name for it.
             None => return None,
         };
         Some(Bind {
             server_name: text_of(fields.server_name.as_ref()?.bind(py))?,
-            // Of what was assigned Werkzeug leaves out the last character, whatever it is.
+            // Werkzeug drops the last character of an assigned name, even where it is no slash;
+            // such names are left to it.
             script_name: text_in(py, &fields.script_name, "/")
                 .filter(|name| name.ends_with('/'))?,
             subdomain,
@@ -147,7 +148,7 @@ impl<'py> AdapterCall<'_, 'py> {
         };
         let websocket = match websocket.map(|websocket| websocket.cast::<PyBool>()) {
             Some(Ok(websocket)) => websocket.is_true(),
-            // Other objects are compared with the rule's.
+            // Werkzeug compares other objects with the rule's `websocket`.
             Some(Err(_)) => return Ok(None),
             None => matches!(place.url_scheme, "ws" | "wss"),
         };
@@ -166,13 +167,15 @@ impl<'py> AdapterCall<'_, 'py> {
             Some(query) if !query.is_truthy()? => None,
             Some(query) => {
                 let encode = intern!(py, "encode_query_args");
-                // What cannot be encoded only counts where there is a redirect.
+                // Arguments that cannot be encoded are an error only where there is a redirect,
+                // which Werkzeug finds out.
                 let Ok(text) = self.adapter.call_method1(encode, (query,)) else {
                     return Ok(None);
                 };
                 encoded = text;
                 match text_of(&encoded) {
-                    // Werkzeug writes the question mark in some redirects, and not in others.
+                    // For an empty query Werkzeug writes a question mark in some redirects, and
+                    // none in others.
                     None | Some("") => return Ok(None),
                     query => query,
                 }
@@ -329,7 +332,7 @@ impl<'py> BuildArguments<'_, 'py> {
             };
             named.push((name, value));
         }
-        // An endpoint that is no string is looked up by its own hash and equality.
+        // Looking up an endpoint that is no string calls its own `__hash__` and `__eq__`.
         let calls_python = values.calls_python || !self.endpoint.is_exact_instance_of::<PyString>();
         let url = AdapterCall::with(
             adapter,
