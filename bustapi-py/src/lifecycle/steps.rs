@@ -283,8 +283,8 @@ impl<'py> Road<'_, 'py> {
         };
         let name = name.cast_into::<PyString>()?;
         let head = self.raw.get().head();
-        // The view answers for names beyond ASCII, which only Python's `quote` writes as Flask does
-        // in header fields, and for files that cannot be sent.
+        // The view answers for names beyond ASCII, which only Python knows how to write, and for
+        // files that cannot be sent.
         Ok(match name.to_str() {
             Ok(name) if name.is_ascii() => {
                 let response = files.respond(name, &head.method, &head.headers);
