@@ -36,7 +36,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find $(CRATES) -name '*.rs' -o -na
 PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
 
 .PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-fuzz lint-python types types-native deps \
-        test-rust test-python test-python-fast conformance conformance-short conformance-apps differential \
+        test-rust test-python test-python-fast conformance conformance-short conformance-apps differential record \
         bench bench-routing bench-server bench-peers instructions fuzz fuzz-build load docs docs-rust docs-guide \
         ci msrv wheel clean help
 
