@@ -10,10 +10,10 @@ use crate::ground::context_variable;
 use crate::lifecycle::error_handlers::{Handling, handling};
 use crate::lifecycle::hooks::Scopes;
 use crate::lifecycle::outcome::Failure;
-use crate::lifecycle::steps::Road;
+use crate::lifecycle::steps::RequestSteps;
 use crate::response::reply::Reply;
 
-impl<'py> Road<'_, 'py> {
+impl<'py> RequestSteps<'_, 'py> {
     /// Answers a failure, and pops the contexts whatever happened.
     pub(crate) fn settle(&self, answered: Result<Reply, Failure>) -> PyResult<Reply> {
         let py = self.py();

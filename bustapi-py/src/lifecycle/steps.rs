@@ -55,8 +55,8 @@ pub(crate) enum Started<'py> {
     Waits(Bound<'py, PyString>, Bound<'py, PyAny>),
 }
 
-/// One request on the road.
-pub(crate) struct Road<'a, 'py> {
+/// The steps of one request, and what they work on.
+pub(crate) struct RequestSteps<'a, 'py> {
     pub(crate) package: &'a Package,
     pub(crate) streams: &'a Streams,
     pub(crate) plan: &'a Plan,
@@ -65,7 +65,7 @@ pub(crate) struct Road<'a, 'py> {
     pub(crate) context: Bound<'py, RequestContextBase>,
 }
 
-impl<'py> Road<'_, 'py> {
+impl<'py> RequestSteps<'_, 'py> {
     pub(super) fn py(&self) -> Python<'py> {
         self.raw.py()
     }

@@ -16,7 +16,7 @@ use crate::lifecycle::functions::Kind;
 use crate::lifecycle::hooks::Scopes;
 use crate::lifecycle::outcome::{Failure, Package};
 use crate::lifecycle::plan::Plan;
-use crate::lifecycle::steps::{Road, Started};
+use crate::lifecycle::steps::{RequestSteps, Started};
 use crate::lifecycle::verdict::Verdict;
 use crate::request::raw::RawRequest;
 use crate::response::reply::Reply;
@@ -248,13 +248,13 @@ impl View {
         plan: &'a Plan,
         raw: Bound<'py, RawRequest>,
         context: Option<Bound<'py, RequestContextBase>>,
-    ) -> PyResult<Road<'a, 'py>> {
+    ) -> PyResult<RequestSteps<'a, 'py>> {
         let py = raw.py();
         let context = match context {
             Some(context) => context,
             None => allocate(plan.request_context_class.bind(py))?.cast_into()?,
         };
-        Ok(Road {
+        Ok(RequestSteps {
             package: &self.package,
             streams: &self.streams,
             plan,
