@@ -52,11 +52,11 @@ pub(crate) struct CookieSessions {
     /// The tags of the serializer: one that is registered later is Python's to write.
     tags: Py<PyList>,
     tag_count: usize,
-    known: Mutex<Option<Arc<Known>>>,
+    cached: Mutex<Option<Arc<CachedSettings>>>,
 }
 
 /// Settings as they were when they were read.
-struct Known {
+struct CachedSettings {
     /// Name and value of each, to notice changes by.
     values: Vec<(Py<PyString>, Py<PyAny>)>,
     /// `None` where the interface has to deal with them.
@@ -109,7 +109,7 @@ impl CookieSessions {
             salt: said.getattr(intern!(py, "session_salt"))?.extract()?,
             tag_count: tags.len(),
             tags: tags.unbind(),
-            known: Mutex::new(None),
+            cached: Mutex::new(None),
         })
     }
 
@@ -123,7 +123,7 @@ impl CookieSessions {
         py: Python<'py>,
         raw: &RawRequest,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let known = self.known(py)?;
+        let known = self.cached(py)?;
         let Some(settings) = known.settings.as_ref().filter(|_| self.is_untagged(py)) else {
             return Ok(None);
         };
@@ -156,7 +156,7 @@ impl CookieSessions {
     /// Whether the session is to be looked at when the response is there although the request
     /// has not asked for it: a permanent one has its cookie set again.
     pub(crate) fn may_refresh(&self, py: Python<'_>, raw: &RawRequest) -> PyResult<bool> {
-        let known = self.known(py)?;
+        let known = self.cached(py)?;
         Ok(match &known.settings {
             Some(settings) => settings.refreshes && raw.mentions_cookie(&settings.name),
             None => true,
@@ -170,7 +170,7 @@ impl CookieSessions {
     /// What reading the session raises.
     pub(crate) fn save(&self, session: &Bound<'_, PyAny>) -> PyResult<Option<SessionFields>> {
         let py = session.py();
-        let known = self.known(py)?;
+        let known = self.cached(py)?;
         let Some(settings) = known.settings.as_ref().filter(|_| self.is_untagged(py)) else {
             return Ok(None);
         };
@@ -215,8 +215,8 @@ impl CookieSessions {
     }
 
     /// The settings as they are now.
-    fn known(&self, py: Python<'_>) -> PyResult<Arc<Known>> {
-        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+    fn cached(&self, py: Python<'_>) -> PyResult<Arc<CachedSettings>> {
+        let lock = || self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let config = self.config.bind(py);
         let known = lock().clone();
         if let Some(known) = known {
@@ -239,7 +239,7 @@ impl CookieSessions {
                 value.unwrap_or_else(|| py.None().into_bound(py)).unbind(),
             ));
         }
-        let made = Arc::new(Known {
+        let made = Arc::new(CachedSettings {
             settings: Settings::read(py, &values, &self.salt),
             values,
         });
