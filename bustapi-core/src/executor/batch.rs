@@ -1,7 +1,7 @@
-//! Turns of an IO thread: times in which it runs queued calls and looks at no socket.
+//! Batches: a thread with the IO role runs queued calls, and looks at no socket meanwhile.
 //!
-//! Whatever a turn answers had arrived before it began. So what is learned of the outside world
-//! during a turn is new enough for all its requests.
+//! All requests that a batch answers had arrived before it began. So what is learned of the outside
+//! world during a batch, such as the state of a file, is new enough for all of them.
 
 use std::cell::Cell;
 use std::num::NonZeroU64;
@@ -11,15 +11,15 @@ thread_local! {
     static CURRENT: Cell<Option<NonZeroU64>> = const { Cell::new(None) };
 }
 
-/// Numbers turns, of all threads.
+/// The number of the last batch, among those of all threads.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// A turn of this thread, which ends when this is dropped.
+/// A batch of this thread, which ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn(NonZeroU64);
 
 impl Turn {
-    /// Begins a turn.
+    /// Begins a batch.
     pub(crate) fn begin() -> Self {
         let number = LAST.fetch_add(1, Relaxed).saturating_add(1);
         let turn = Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN));
@@ -27,12 +27,12 @@ impl Turn {
         turn
     }
 
-    /// The number of this turn.
+    /// The number of this batch.
     pub(crate) fn number(&self) -> u64 {
         self.0.get()
     }
 
-    /// The number of this thread's turn, never used again; `None` outside of one.
+    /// The number of this thread's batch, never used again; `None` outside of one.
     pub(crate) fn current() -> Option<NonZeroU64> {
         CURRENT.get()
     }

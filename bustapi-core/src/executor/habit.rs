@@ -1,4 +1,5 @@
-//! What is learned of an endpoint's calls: whether they are quick enough for the IO thread.
+//! What is learned of an endpoint's calls: whether they are quick enough for the IO thread. It is
+//! for choosing where the next call runs, and for nothing else.
 //!
 //! # Theory of operation
 //!

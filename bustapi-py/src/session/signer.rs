@@ -25,7 +25,7 @@ pub(crate) fn read<'py>(
     if payload.windows(TAG.len()).any(|window| window == TAG) {
         return None;
     }
-    // What only Python reads, or refuses, is not plain.
+    // JSON that is not read natively counts as not plain: Python reads or refuses it.
     read::parse(py, &payload)?.cast_into_exact::<PyDict>().ok()
 }
 
