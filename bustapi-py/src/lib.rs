@@ -1,7 +1,9 @@
-//! The extension module `bustapi._native`: converts between Python and the pure crates.
+//! The extension module `bustapi._native`: converts between Python and the pure crates, and calls
+//! the application.
 //!
-//! Nothing is decided here. Syntax and policy live in the pure crates, behaviour in the
-//! Python package.
+//! Syntax and policy live in the pure crates, behaviour in the Python package. What the package
+//! does is also done here where that is faster; each such module names the one that it follows, and
+//! leaves to it whatever an application has replaced.
 
 use pyo3::prelude::*;
 

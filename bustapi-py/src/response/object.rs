@@ -115,7 +115,7 @@ pub(crate) fn make<'py>(
 }
 
 /// What `provider.response(*args, **kwargs)` of the default provider returns; `None` for values
-/// and classes that are the provider's own matter.
+/// and classes that the provider itself has to deal with.
 ///
 /// # Errors
 ///
@@ -175,8 +175,9 @@ pub(crate) fn from_response<'py>(
     }
     let state = response.getattr(intern!(py, "__dict__"))?;
     let state = state.cast::<PyDict>()?;
-    // What an application has set on one object may be one of the methods that are left out; what
-    // it has taken away is the constructor's to miss.
+    // An attribute that an application has set on the object may replace a method that is not
+    // called here, and one that it has deleted is missed by a method that is: with more or fewer
+    // attributes than usual, the object itself is called.
     if state.len() != PACKAGE.get(py)?.attributes {
         return Ok(None);
     }
@@ -194,7 +195,7 @@ pub(crate) fn from_response<'py>(
     let is_iterator = pieces.get_type().is(list_iterator(py)?);
     let pieces = match pieces.cast_into_exact::<PyList>() {
         Ok(pieces) => pieces,
-        // That is how the lifecycle leaves the answer of an HTTP exception.
+        // The lifecycle leaves the answer of an HTTP exception as an iterator of a list.
         Err(other) if is_iterator => PyList::new(
             py,
             other
@@ -205,7 +206,7 @@ pub(crate) fn from_response<'py>(
         Err(_) => return Ok(None),
     };
     let status = Status::parse(status.cast::<PyString>()?)?;
-    // Werkzeug takes a dict as well.
+    // An application may have assigned headers of another class, such as a dict.
     if !headers.get_type().is(headers_class(py)?) {
         return Ok(None);
     }
@@ -218,8 +219,8 @@ pub(crate) fn from_response<'py>(
         {
             headers
         }
-        // Beyond stating the length, Werkzeug mends URLs (one may not be sendable before) and
-        // takes fields that some statuses must not have.
+        // Werkzeug also mends URLs, which could perhaps not be sent as they are, and removes fields
+        // that some statuses must not have.
         _ => {
             let sent = response.call_method1(intern!(py, "get_wsgi_headers"), (environ()?,))?;
             let list = sent.getattr(intern!(py, "_list"))?;

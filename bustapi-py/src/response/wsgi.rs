@@ -228,7 +228,7 @@ pub(crate) fn from_wsgi(
         && iterable.len()? == 0
         && start.get().is_started()
     {
-        // What Werkzeug returns where there is no body to send.
+        // Werkzeug returns an empty tuple where there is no body to send.
         let (head, written) = start.get().take()?;
         return Ok(whole(head, Bytes::from(written)).into());
     }
@@ -275,7 +275,8 @@ fn streamed(
         .headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    // With a piece there already, nothing speaks against sending the head.
+    // The head may be sent if the first piece is there: a body that fails before it has one is
+    // answered with an error.
     let waits = first.is_none();
     let ends_with_head = *method == Method::HEAD || has_no_body(head.status.code);
     let body = PieceStream::body(

@@ -49,7 +49,7 @@ pub(crate) struct CookieSessions {
     on_update: Py<PyAny>,
     config: Py<PyDict>,
     salt: Vec<u8>,
-    /// The tags of the serializer: one that is registered later is Python's to write.
+    /// The tags of the serializer. Where one has been registered since, Python writes the session.
     tags: Py<PyList>,
     tag_count: usize,
     cached: Mutex<Option<Arc<CachedSettings>>>,
@@ -137,7 +137,7 @@ impl CookieSessions {
             Some(cookie) => {
                 let max_age = settings.lifetime / MICROSECONDS;
                 let now = microseconds_now() / MICROSECONDS;
-                // What is refused may be one that Python is more lenient with.
+                // Python is more lenient with some cookies, so it decides about refused ones.
                 match signer::read(py, &settings.signer, &cookie, max_age, now) {
                     Some(contents) => Some(contents),
                     None => return Ok(None),
@@ -196,7 +196,8 @@ impl CookieSessions {
             return Ok(Some(fields));
         }
         if !fields.varies {
-            // It would come after the cookie.
+            // Flask sets `Vary` before the cookie. Here it would come after it, so the interface
+            // does both.
             return Ok(None);
         }
         let now = microseconds_now();
@@ -280,7 +281,7 @@ impl Settings {
             }
             text(value).filter(|text| !text.is_empty()).map(Some)
         };
-        // Older keys may be added to a list at any time.
+        // A list of older keys may be changed in place, which would not be noticed here.
         if !fallbacks.1.is_none(py) {
             return None;
         }
