@@ -12,7 +12,7 @@
 #   make conformance-apps
 #                   applications from PyPI on Flask and on bustapi (APPS=moto,dash for some)
 #   make record     write every recorded file anew
-#   make bench bench-routing bench-server bench-peers load instructions
+#   make bench bench-routing bench-server bench-held bench-peers load instructions
 #                   measurements
 #   make fuzz       random input for the parsers
 #   make wheel      an installable wheel, in dist
@@ -37,7 +37,8 @@ PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
 
 .PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-fuzz lint-python types types-native deps \
         test-rust test-python test-python-fast conformance conformance-short conformance-apps differential record \
-        bench bench-routing bench-server bench-peers instructions fuzz fuzz-build load docs docs-rust docs-guide \
+        bench bench-routing bench-server bench-held bench-peers instructions fuzz fuzz-build load docs docs-rust \
+        docs-guide \
         ci msrv wheel clean help
 
 help:
@@ -170,6 +171,10 @@ bench-routing: setup
 
 bench-server: setup
 	$(PY) benches/load/server.py
+
+# Other requests beside a view that waits, or that keeps the interpreter.
+bench-held: setup
+	$(PY) benches/load/held.py $(BENCH_ARGS)
 
 # BENCH_ARGS='--rounds 5 --peers bustapi,flask+gunicorn' and such; `--help` lists them.
 bench-peers: setup

@@ -13,6 +13,7 @@ mod executor;
 mod faults;
 mod gathered;
 mod leaving;
+mod overdue;
 mod refused;
 mod requests;
 mod routes;

@@ -230,3 +230,53 @@ def test_what_needs_no_python_goes_on_while_a_view_keeps_the_interpreter(live_se
         assert not kept.done()
         assert kept.result(DEADLINE).text == IO_THREAD
         assert [answer.result(DEADLINE).status for answer in unknown] == [200, 200]
+
+
+APP_WITH_FILES = (
+    APP
+    + """
+app.secret_key = "known"
+
+if "HOOK" in os.environ:
+    @app.after_request
+    def after(response):
+        return response
+"""
+).replace("import http.client\n", "import http.client\nimport os\n")
+
+
+def ask_file_while_kept(live_server, tmp_path, *headers, **options):
+    """Whether static files are answered while a view keeps the interpreter."""
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "a.txt").write_text("file")
+    server = live_server(APP_WITH_FILES, **options)
+    settle(server, "/keeps")
+    assert server.get("/static/a.txt").text == "file"
+
+    with ThreadPoolExecutor(2) as clients:
+        kept = clients.submit(server.get, "/keeps?seconds=3")
+        server.wait_for("keeping")
+        began = time.monotonic()
+        file = server.get("/static/a.txt", *headers)
+        took = time.monotonic() - began
+
+        # The application answers this one.
+        assert server.get("/static/b.txt").status == 404
+        assert time.monotonic() - began > 2
+        assert file.text == "file"
+        assert kept.result(DEADLINE).status == 200
+
+    return took < 2
+
+
+def test_static_files_go_on_while_a_view_keeps_the_interpreter(live_server, tmp_path):
+    assert ask_file_while_kept(live_server, tmp_path, ("Cookie", "other=1"))
+
+
+def test_static_files_that_a_hook_sees_wait_for_it(live_server, tmp_path):
+    variables = {"HOOK": "1"}
+    assert not ask_file_while_kept(live_server, tmp_path, variables=variables)
+
+
+def test_static_files_of_a_session_wait_for_the_application(live_server, tmp_path):
+    assert not ask_file_while_kept(live_server, tmp_path, ("Cookie", "session=x"))

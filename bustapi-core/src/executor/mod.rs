@@ -16,6 +16,7 @@
 pub(crate) mod batch;
 mod habit;
 pub(crate) mod io_role;
+mod overdue;
 mod pool;
 mod queue;
 mod thread_usage;

@@ -45,6 +45,8 @@ pub(crate) struct Pool<W: Work> {
 struct State<W: Work> {
     jobs: VecDeque<Entry<W>>,
     entering: Entering,
+    /// Since when a thread has been called and has not got in.
+    called_at: Option<Instant>,
     /// Whether the thread made for the call never came.
     is_unheard: bool,
     /// Threads that wait to be called.
@@ -72,6 +74,7 @@ impl<W: Work> State<W> {
             return VecDeque::new();
         }
         self.entering = Entering::Nobody;
+        self.called_at = None;
         self.is_unheard = false;
         std::mem::take(&mut self.jobs)
     }
@@ -97,6 +100,7 @@ impl<W: Work> Pool<W> {
             state: Mutex::new(State {
                 jobs: VecDeque::new(),
                 entering: Entering::Nobody,
+                called_at: None,
                 is_unheard: false,
                 idle: Vec::new(),
                 threads: 0,
@@ -133,6 +137,29 @@ impl<W: Work> Pool<W> {
             }
         }
         Ok(())
+    }
+
+    /// Whether one of the queued jobs is such.
+    pub(crate) fn has(&self, is_such: impl Fn(&W::Job) -> bool) -> bool {
+        lock(&self.state).jobs.iter().any(|(_, job)| is_such(job))
+    }
+
+    /// Takes such jobs, if nobody has got in for `patience`.
+    pub(crate) fn take_overdue(
+        &self,
+        patience: Duration,
+        is_such: impl Fn(&W::Job) -> bool,
+    ) -> Vec<Entry<W>> {
+        let mut state = lock(&self.state);
+        if state.called_at.is_none_or(|at| at.elapsed() < patience) {
+            return Vec::new();
+        }
+        let (taken, left) = std::mem::take(&mut state.jobs)
+            .into_iter()
+            .partition(|(_, job)| is_such(job));
+        let taken: VecDeque<_> = taken;
+        state.jobs = left;
+        taken.into()
     }
 
     /// Counts a thread beside those of the pool as busy, or no more: calls that compute there are
@@ -173,6 +200,7 @@ impl<W: Work> Pool<W> {
             return true;
         }
         state.entering = Entering::Called;
+        state.called_at.get_or_insert_with(Instant::now);
         if let Some(thread) = state.idle.pop() {
             drop(state);
             thread.unpark();
@@ -301,6 +329,7 @@ impl<W: Work> Pool<W> {
         let mut state = lock(&self.state);
         if is_first {
             state.entering = Entering::Nobody;
+            state.called_at = None;
         }
         let entry = state.jobs.pop_front();
         // If no thread can be made, the next one that is free finds the call.

@@ -5,14 +5,17 @@ use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use crate::executor::batch::Turn;
 use crate::executor::habit::{Habit, QUICK};
 use crate::executor::io_role::{Held, IoRole, runtime};
+use crate::executor::overdue::Overdue;
 use crate::executor::pool::Pool;
 use crate::executor::thread_usage::Spent;
 use crate::executor::thread_usage::ThreadUsage;
@@ -54,6 +57,8 @@ impl<W: Work> Executor<W> {
                 }),
                 pool: Arc::new(Pool::new(Arc::clone(&work), threads)),
                 role: Arc::default(),
+                overdue: Overdue::default(),
+                runtime: OnceLock::new(),
                 work,
             }),
         }
@@ -89,6 +94,7 @@ impl<W: Work> Executor<W> {
             let _end = end;
             future.await;
         });
+        self.inner.runtime.get_or_init(|| runtime.handle().clone());
         lock(&self.inner.queue).is_open = true;
         let held = Held {
             runtime: Box::new(runtime),
@@ -141,6 +147,8 @@ struct Inner<W: Work> {
     queue: Mutex<Queue<W>>,
     pool: Arc<Pool<W>>,
     role: Arc<IoRole>,
+    overdue: Overdue,
+    runtime: OnceLock<Handle>,
 }
 
 /// The jobs that run with the IO role.
@@ -230,9 +238,16 @@ impl<W: Work> Future for Driving<'_, W> {
 }
 
 impl<W: Work> Inner<W> {
-    fn push_to_pool(&self, entry: Entry<W>) {
+    fn push_to_pool(self: &Arc<Self>, entry: Entry<W>) {
+        let is_answerable = self.work.is_answerable_outside(&entry.1);
         if let Err(entries) = self.pool.push(entry) {
             self.keep_for_role(entries);
+        } else if is_answerable
+            && let Some(runtime) = self.runtime.get()
+            && self.overdue.begins()
+        {
+            let inner = Arc::clone(self);
+            runtime.spawn_blocking(move || inner.overdue.watch(&*inner.work, &inner.pool));
         }
     }
 
@@ -246,7 +261,7 @@ impl<W: Work> Inner<W> {
     }
 
     /// The life of a thread that holds the IO role in turn with another.
-    fn live(&self, mut held: Option<Held>) {
+    fn live(self: &Arc<Self>, mut held: Option<Held>) {
         let mut has_lived = false;
         let mut body = || {
             self.role.adopt();
@@ -265,7 +280,7 @@ impl<W: Work> Inner<W> {
     }
 
     /// Waits until the IO role is this thread's; `None` at the end.
-    fn stand_by(&self) -> Option<Held> {
+    fn stand_by(self: &Arc<Self>) -> Option<Held> {
         let mut waiting = VecDeque::new();
         let held = self.role.stand_by(|| {
             let mut queue = lock(&self.queue);

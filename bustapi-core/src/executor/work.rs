@@ -19,6 +19,18 @@ pub trait Work: Send + Sync + 'static {
     /// Runs jobs until `next` has no more. Entered once for a whole batch; what has to be waited
     /// for before any job can run is waited for before `next` is first called.
     fn run(&self, next: &mut dyn FnMut() -> Option<Self::Job>);
+
+    /// Whether [`Work::answer_outside`] is worth trying; asked on the thread that drives the
+    /// runtime, so it waits for nothing.
+    fn is_answerable_outside(&self, _job: &Self::Job) -> bool {
+        false
+    }
+
+    /// Runs a job without entering, while nobody gets in; gives it back where that cannot be done,
+    /// and says no of it when it is asked again.
+    fn answer_outside(&self, job: Self::Job) -> Option<Self::Job> {
+        Some(job)
+    }
 }
 
 /// Where one call may run.

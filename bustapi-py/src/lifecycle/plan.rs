@@ -181,8 +181,50 @@ impl Plan {
 
     /// Whether nothing that the plan was made from has changed.
     pub(crate) fn is_current(&self, py: Python<'_>) -> bool {
+        self.is_of_generation() && self.classes.iter().all(|class| class.is_current(py))
+    }
+
+    /// Whether nothing but the view has a say in an answer that it gives as a response of the
+    /// server's own.
+    pub(crate) fn is_view_alone(&self, py: Python<'_>) -> bool {
+        let own = self.wsgi
+            || self.own_full_dispatch
+            || self.own_preprocess
+            || self.own_dispatch
+            || self.own_finalize
+            || self.own_make_response
+            || self.own_process_response;
+        !own && self.lazy_session
+            && !self.own_matching
+            && self.is_unset(intern!(py, "TRUSTED_HOSTS"))
+            && !self.has_before(py)
+            && !self.has_after(py)
+            && !self.has_teardown(py)
+            && !self.watches_requests(py)
+    }
+
+    /// The name of the cookie that may bring a session.
+    ///
+    /// # Errors
+    ///
+    /// What reading the settings raises.
+    pub(crate) fn session_cookie_name(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let name = self
+            .config
+            .bind(py)
+            .get_item(intern!(py, "SESSION_COOKIE_NAME"))?;
+        name.map(|name| name.extract()).transpose()
+    }
+
+    /// Whether no attribute of the application has been assigned to since the plan was made; needs
+    /// no interpreter, and says less than [`Plan::is_current`].
+    pub(crate) fn is_of_generation(&self) -> bool {
         self.generation.get().count.load(Relaxed) == self.count
-            && self.classes.iter().all(|class| class.is_current(py))
+    }
+
+    /// The application's static files, if it has its own view of them.
+    pub(crate) fn known_static_files(&self) -> Option<&StaticFiles> {
+        self.static_view.as_ref().map(|known| &known.files)
     }
 
     /// The files that `view` would send, if it is the application's view of static files and

@@ -11,7 +11,7 @@ use bustapi_http::query::percent_decode_bytes;
 use bustapi_http::{ConnInfo, Peer, Request, Scheme, sent_query, wsgi};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -57,15 +57,7 @@ impl RawRequest {
 
     /// Whether a cookie of this name may have been sent; true for names that contain it, too.
     pub(crate) fn mentions_cookie(&self, name: &str) -> bool {
-        let name = name.as_bytes();
-        self.head
-            .headers
-            .get_all(http::header::COOKIE)
-            .iter()
-            .any(|value| {
-                let value = value.as_bytes();
-                name.is_empty() || value.windows(name.len()).any(|window| window == name)
-            })
+        mentions_cookie(&self.head.headers, name)
     }
 
     /// Breaks the cycle of the environ, if there is one, and the request named in it.
@@ -287,4 +279,13 @@ impl RawRequest {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(self.environ.get())
     }
+}
+
+/// Whether the cookies of a request mention a name, be it only in a value.
+pub(crate) fn mentions_cookie(headers: &HeaderMap, name: &str) -> bool {
+    let name = name.as_bytes();
+    headers.get_all(http::header::COOKIE).iter().any(|value| {
+        let value = value.as_bytes();
+        name.is_empty() || value.windows(name.len()).any(|window| window == name)
+    })
 }

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bustapi_core::{RequestBody, internal_error};
-use bustapi_http::Request;
+use bustapi_core::internal_error;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -22,6 +21,7 @@ use crate::request::raw::RawRequest;
 use crate::response::reply::Reply;
 use crate::response::streams::Streams;
 use crate::response::wsgi::{StartResponse, from_wsgi};
+use crate::serve::arrived::Arrived;
 use crate::serve::endpoint::Endpoint;
 
 /// An application and how it is called.
@@ -66,12 +66,6 @@ pub(crate) enum Begun<'py> {
     Failed(Box<Suspended>, Failure),
     /// Nothing was done: some step may wait.
     NotHere(Arrived),
-}
-
-/// A request and the server's verdict about its rule, if it could tell.
-pub(crate) struct Arrived {
-    pub(crate) request: Request<RequestBody>,
-    pub(crate) verdict: Option<Verdict>,
 }
 
 impl View {
@@ -122,11 +116,11 @@ impl View {
         // In a context of the request's own, which is left with what was set in it: to set the
         // variables back costs more, and the next request must not see what this one set.
         let entered = Entered::new(py)?;
-        let answered = road
-            .start(verdict, false)
-            .and_then(|started| road.complete(started));
-        let settled = road.settle(answered);
+        let started = road.start(verdict, false);
+        let is_file = matches!(started, Ok(Started::Served(_)));
+        let settled = road.settle(started.and_then(|started| road.complete(started)));
         entered.exit(py)?;
+        endpoint.last_file.note(py, &plan, is_file)?;
         settled
     }
 

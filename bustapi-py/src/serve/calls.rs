@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 
 use crate::ground::thread_state::{attach_to_call, keep_thread_state};
 use crate::lifecycle::outcome::Failure;
-use crate::serve::application::{Arrived, Suspended, View};
+use crate::serve::application::{Suspended, View};
+use crate::serve::arrived::Arrived;
 use crate::serve::endpoint::Endpoint;
 
 /// What runs on the IO thread or the pool.
@@ -36,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) arrived: Arrived,
     pub(crate) responder: Responder,
     pub(crate) endpoint: Arc<Endpoint>,
+    /// Whether only the application can answer it.
+    pub(crate) needs_python: bool,
 }
 
 /// A request whose view is done and whose further steps may wait.
@@ -68,6 +71,34 @@ impl Work for Calls {
 
     fn on_thread(&self, body: &mut dyn FnMut()) {
         keep_thread_state(body);
+    }
+
+    fn is_answerable_outside(&self, job: &Job) -> bool {
+        match job {
+            Job::Call(call) => {
+                !call.needs_python && call.endpoint.last_file.may_answer(&call.arrived)
+            }
+            Job::Arrive(_) | Job::Resume(_) => false,
+        }
+    }
+
+    fn answer_outside(&self, job: Job) -> Option<Job> {
+        let Job::Call(call) = job else {
+            return Some(job);
+        };
+        let Call {
+            arrived,
+            responder,
+            endpoint,
+            ..
+        } = call;
+        let responder = endpoint.last_file.answer(&arrived, responder).err()?;
+        Some(Job::Call(Call {
+            arrived,
+            responder,
+            endpoint,
+            needs_python: true,
+        }))
     }
 
     fn run(&self, next: &mut dyn FnMut() -> Option<Job>) {

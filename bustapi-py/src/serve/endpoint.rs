@@ -7,6 +7,7 @@ use bustapi_core::executor::Habit;
 use bustapi_router::MatchError;
 
 use crate::lifecycle::verdict::Verdict;
+use crate::serve::file_calls::LastFile;
 
 /// What is remembered of the calls of one rule, or of one kind of miss.
 #[derive(Default)]
@@ -16,6 +17,7 @@ pub(crate) struct Endpoint {
     pub(super) is_coroutine: AtomicBool,
     /// Whether that has been looked at.
     pub(super) is_known: AtomicBool,
+    pub(super) last_file: LastFile,
 }
 
 impl Endpoint {

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use crate::error;
 use crate::lifecycle::verdict::Verdict;
 use crate::routing::{SharedMap, Snapshot, is_plain_host};
-use crate::serve::application::Arrived;
+use crate::serve::arrived::Arrived;
 use crate::serve::calls::{Arriving, Call, Calls, Job};
 use crate::serve::endpoint::{Endpoint, Endpoints};
 use crate::serve::event_loop::{self, Answers, LoopQueue};
@@ -188,6 +188,7 @@ impl Handler for PythonHandler {
             },
             responder,
             endpoint,
+            needs_python: false,
         };
         if let Some(Some(event_loop)) = event_loop {
             front.call_on_loop(call, event_loop, &Handle::current());
@@ -228,6 +229,7 @@ impl Arriving for Arrival {
             },
             responder,
             endpoint,
+            needs_python: false,
         };
         front.calls.view.look_at(py, &call.arrived, &call.endpoint);
         // A coroutine is cancelled when its client leaves, even the first one.

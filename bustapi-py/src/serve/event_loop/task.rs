@@ -136,6 +136,7 @@ impl LoopDriver {
             arrived,
             responder,
             endpoint,
+            ..
         } = call;
         let begun = Entered::new(py).and_then(|entered| {
             let begun = this.calls.view.begin(py, arrived, &entered);
@@ -173,6 +174,7 @@ impl LoopDriver {
                     arrived,
                     responder,
                     endpoint,
+                    needs_python: false,
                 };
                 this.pool.submit(&habit, Place::Pool, Job::Call(call));
             }
