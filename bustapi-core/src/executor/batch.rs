@@ -16,15 +16,15 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// A batch of this thread, which ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn(NonZeroU64);
+pub(crate) struct Batch(NonZeroU64);
 
-impl Turn {
+impl Batch {
     /// Begins a batch.
     pub(crate) fn begin() -> Self {
         let number = LAST.fetch_add(1, Relaxed).saturating_add(1);
-        let turn = Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN));
-        CURRENT.set(Some(turn.0));
-        turn
+        let batch = Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN));
+        CURRENT.set(Some(batch.0));
+        batch
     }
 
     /// The number of this batch.
@@ -38,7 +38,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Batch {
     fn drop(&mut self) {
         CURRENT.set(None);
     }
@@ -49,15 +49,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_is_told_from_others_and_ends() {
-        assert_eq!(Turn::current(), None);
-        let turn = Turn::begin();
-        let first = Turn::current();
+    fn a_batch_is_told_from_others_and_ends() {
+        assert_eq!(Batch::current(), None);
+        let batch = Batch::begin();
+        let first = Batch::current();
         assert!(first.is_some());
-        assert_eq!(std::thread::spawn(Turn::current).join().unwrap(), None);
-        drop(turn);
-        assert_eq!(Turn::current(), None);
-        let _turn = Turn::begin();
-        assert_ne!(Turn::current(), first);
+        assert_eq!(std::thread::spawn(Batch::current).join().unwrap(), None);
+        drop(batch);
+        assert_eq!(Batch::current(), None);
+        let _batch = Batch::begin();
+        assert_ne!(Batch::current(), first);
     }
 }

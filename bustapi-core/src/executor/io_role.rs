@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::executor::batch::Turn;
+use crate::executor::batch::Batch;
 use crate::lock::lock;
 
 /// How often the thread that stands by looks at the batch. One that it has seen before has run
@@ -95,7 +95,7 @@ impl IoRole {
     }
 
     /// Begins batch `batch`, leaving the runtime.
-    pub(crate) fn leave(&self, batch: &Turn, held: Held) {
+    pub(crate) fn leave(&self, batch: &Batch, held: Held) {
         let mut slot = lock(&self.slot);
         slot.batch = batch.number();
         slot.runtime = Some(held.runtime);
@@ -193,7 +193,7 @@ impl IoRole {
 
 /// Wakes a task: in a batch, when the runtime is entered again.
 pub(crate) fn wake(waker: Waker) {
-    let waker = match Turn::current() {
+    let waker = match Batch::current() {
         Some(batch) => OWN.with_borrow(|role| match role {
             Some(role) => role.keep(batch.get(), waker),
             None => Some(waker),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use crate::executor::batch::Turn;
+use crate::executor::batch::Batch;
 use crate::executor::habit::{Habit, QUICK};
 use crate::executor::io_role::{Held, IoRole, runtime};
 use crate::executor::overdue::Overdue;
@@ -309,10 +309,10 @@ impl<W: Work> Inner<W> {
                 held.runtime.shutdown_background();
                 return true;
             }
-            let turn = Turn::begin();
-            self.role.leave(&turn, held);
+            let batch = Batch::begin();
+            self.role.leave(&batch, held);
             self.run_batch();
-            drop(turn);
+            drop(batch);
             match self.role.come_back() {
                 Some(back) => held = back,
                 None => break,

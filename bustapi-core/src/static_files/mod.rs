@@ -6,7 +6,7 @@
 //!
 //! Small files are kept in memory. The system is still asked for the file's time and length
 //! after a request has come, so that no answer is older than the file. That is half the cost of
-//! an answer; the requests that an IO thread answers in one [`Turn`] share it.
+//! an answer; the requests that an IO thread answers in one [`Batch`] share it.
 
 mod codings;
 mod seen;
@@ -35,7 +35,7 @@ use crate::dispatch::handler::Handler;
 use crate::dispatch::routed::Routed;
 use crate::exchange::own_answers;
 use crate::exchange::responder::Responder;
-use crate::executor::batch::Turn;
+use crate::executor::batch::Batch;
 use crate::log::log;
 
 pub use codings::{Coding, accepted_codings, is_coded};
@@ -290,10 +290,10 @@ impl StaticFiles {
             Some(coding) => Cow::Owned(format!("{path}\0{}", coding.name)),
             None => Cow::Borrowed(path),
         };
-        let turn = Turn::current();
+        let batch = Batch::current();
         let seen = self.lock().entries.get(key.as_ref()).cloned();
         if let Some(seen) = &seen
-            && seen.was_looked_at(turn)
+            && seen.was_looked_at(batch)
         {
             return Ok(Arc::clone(seen));
         }
@@ -312,7 +312,7 @@ impl StaticFiles {
         if let Some(seen) = seen
             && seen.stamp == Stamp::of(&metadata)
         {
-            seen.look_at(turn);
+            seen.look_at(batch);
             return Ok(seen);
         }
         let (stamp, content) = read(&full).map_err(unreadable(path))?;
@@ -367,7 +367,7 @@ impl StaticFiles {
             .collect();
         SeenFile {
             stamp,
-            turn: AtomicU64::new(0),
+            batch: AtomicU64::new(0),
             content,
             etag,
             last_modified,
@@ -518,8 +518,8 @@ mod tests {
         }
     }
     #[test]
-    fn a_file_is_looked_at_once_in_a_turn_and_again_in_the_next() {
-        let name = format!("bustapi-turn-{}", std::process::id());
+    fn a_file_is_looked_at_once_in_a_batch_and_again_in_the_next() {
+        let name = format!("bustapi-batch-{}", std::process::id());
         let path = std::env::temp_dir().join(&name);
         std::fs::write(&path, "old").unwrap();
         let file = std::fs::File::options().write(true).open(&path).unwrap();
@@ -533,14 +533,14 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        let turn = Turn::begin();
+        let batch = Batch::begin();
         assert_eq!(content(), "old");
         assert_eq!(content(), "old");
         std::fs::write(&path, "new").unwrap();
         assert_eq!(content(), "old", "as the request came before");
-        drop(turn);
+        drop(batch);
         assert_eq!(content(), "new");
-        let _turn = Turn::begin();
+        let _batch = Batch::begin();
         assert_eq!(content(), "new");
         std::fs::remove_file(&path).unwrap();
     }

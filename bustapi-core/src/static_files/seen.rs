@@ -92,8 +92,8 @@ pub(super) enum Content {
 /// A state of a file, with what is said of it in answers.
 pub(super) struct SeenFile {
     pub(super) stamp: Stamp,
-    /// The last turn in which the file was found to have this stamp; 0 is none.
-    pub(super) turn: AtomicU64,
+    /// The last batch in which the file was found to have this stamp; 0 is none.
+    pub(super) batch: AtomicU64,
     pub(super) content: Content,
     pub(super) etag: ETag,
     pub(super) last_modified: HttpDate,
@@ -103,16 +103,16 @@ pub(super) struct SeenFile {
 }
 
 impl SeenFile {
-    /// Notes that the file has this stamp in `turn`.
-    pub(super) fn look_at(&self, turn: Option<NonZeroU64>) {
-        if let Some(turn) = turn {
-            self.turn.store(turn.get(), Relaxed);
+    /// Notes that the file has this stamp in `batch`.
+    pub(super) fn look_at(&self, batch: Option<NonZeroU64>) {
+        if let Some(batch) = batch {
+            self.batch.store(batch.get(), Relaxed);
         }
     }
 
-    /// Whether the file had this stamp in `turn`.
-    pub(super) fn was_looked_at(&self, turn: Option<NonZeroU64>) -> bool {
-        turn.is_some_and(|turn| self.turn.load(Relaxed) == turn.get())
+    /// Whether the file had this stamp in `batch`.
+    pub(super) fn was_looked_at(&self, batch: Option<NonZeroU64>) -> bool {
+        batch.is_some_and(|batch| self.batch.load(Relaxed) == batch.get())
     }
 
     /// The bytes of `span`; `None` if the file is not the same any more.
