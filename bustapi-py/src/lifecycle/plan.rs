@@ -200,7 +200,7 @@ impl Plan {
             && !self.has_before(py)
             && !self.has_after(py)
             && !self.has_teardown(py)
-            && !self.watches_requests(py)
+            && !self.requests_have_receivers(py)
     }
 
     /// The name of the cookie that may bring a session.
@@ -296,7 +296,10 @@ impl Plan {
             || self.own_ensure_sync
             || self.own_finalize
             || self.own_process_response;
-        if own || !self.has_task_contexts || self.watches_contexts(py) || self.watches_requests(py)
+        if own
+            || !self.has_task_contexts
+            || self.contexts_have_receivers(py)
+            || self.requests_have_receivers(py)
         {
             return Ok(false);
         }
@@ -330,12 +333,12 @@ impl Plan {
     }
 
     /// Whether anyone listens as the contexts are pushed and popped.
-    pub(crate) fn watches_contexts(&self, py: Python<'_>) -> bool {
+    pub(crate) fn contexts_have_receivers(&self, py: Python<'_>) -> bool {
         any(&self.context_signals, py)
     }
 
     /// Whether anyone listens as a request is started or finished.
-    pub(crate) fn watches_requests(&self, py: Python<'_>) -> bool {
+    pub(crate) fn requests_have_receivers(&self, py: Python<'_>) -> bool {
         any(&self.request_signals, py)
     }
 
@@ -366,7 +369,7 @@ impl Plan {
     pub(crate) fn has_teardown(&self, py: Python<'_>) -> bool {
         !self.teardown.bind(py).is_empty()
             || !self.app_teardown.bind(py).is_empty()
-            || self.watches_contexts(py)
+            || self.contexts_have_receivers(py)
     }
 }
 

@@ -79,7 +79,7 @@ impl<'py> RequestSteps<'_, 'py> {
     ) -> Result<Started<'py>, Failure> {
         let py = self.py();
         let mut route = self.push(verdict).map_err(Failure::Finalizing)?;
-        if self.plan.own_full_dispatch || self.plan.watches_requests(py) {
+        if self.plan.own_full_dispatch || self.plan.requests_have_receivers(py) {
             route = Route::Unknown;
         }
         match route {
@@ -148,7 +148,7 @@ impl<'py> RequestSteps<'_, 'py> {
                 sessions: self.plan.sessions.as_ref(),
             },
         );
-        if self.plan.watches_contexts(py) {
+        if self.plan.contexts_have_receivers(py) {
             self.context.call_method0(intern!(py, "push"))?;
             return self.routed_by_python();
         }
@@ -325,7 +325,7 @@ impl<'py> RequestSteps<'_, 'py> {
         if !is_current {
             self.open_session()?;
         }
-        if plan.own_finalize || plan.watches_requests(py) || !is_current {
+        if plan.own_finalize || plan.requests_have_receivers(py) || !is_current {
             let response = self
                 .app
                 .call_method1(intern!(py, "finalize_request"), (value,))?;
