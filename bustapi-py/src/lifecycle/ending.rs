@@ -32,9 +32,9 @@ impl<'py> RequestSteps<'_, 'py> {
         if answered.is_streamed() {
             // The rest of the body is made outside of the request's context, as under WSGI.
             if let Some((token, app_token)) = tokens {
-                let package = &self.package;
-                context_variable::reset(package.cv_request.bind(py), token.bind(py))?;
-                context_variable::reset(package.cv_app.bind(py), app_token.bind(py))?;
+                let names = &self.names;
+                context_variable::reset(names.cv_request.bind(py), token.bind(py))?;
+                context_variable::reset(names.cv_app.bind(py), app_token.bind(py))?;
             }
             answered.enter(py)?;
         }

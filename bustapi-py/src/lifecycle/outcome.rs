@@ -6,7 +6,7 @@ use crate::ground::context_variable;
 use crate::ground::handed::Handed;
 
 /// What the steps need of the Python package.
-pub(crate) struct Package {
+pub(crate) struct PythonNames {
     /// `bustapi.plan.describe`.
     pub(crate) describe: Py<PyAny>,
     /// The variables of `bustapi.globals`.
@@ -22,7 +22,7 @@ pub(crate) fn set_plan(describe: &Bound<'_, PyAny>) -> PyResult<()> {
     PLAN.set(describe.py(), describe.clone().unbind())
 }
 
-impl Package {
+impl PythonNames {
     /// What was handed over.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::ground::object::allocate;
 use crate::lifecycle::error_handlers::{Handling, handling};
 use crate::lifecycle::functions::Kind;
 use crate::lifecycle::hooks::{self, Scopes};
-use crate::lifecycle::outcome::{Failure, Package};
+use crate::lifecycle::outcome::{Failure, PythonNames};
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::verdict::Verdict;
 use crate::request::raw::RawRequest;
@@ -57,7 +57,7 @@ pub(crate) enum Started<'py> {
 
 /// The steps of one request, and what they work on.
 pub(crate) struct RequestSteps<'a, 'py> {
-    pub(crate) package: &'a Package,
+    pub(crate) names: &'a PythonNames,
     pub(crate) streams: &'a Streams,
     pub(crate) plan: &'a Plan,
     pub(crate) app: Bound<'py, PyAny>,
@@ -152,10 +152,10 @@ impl<'py> RequestSteps<'_, 'py> {
             self.context.call_method0(intern!(py, "push"))?;
             return self.routed_by_python();
         }
-        let package = &self.package;
-        let token = context_variable::set(package.cv_app.bind(py), &app_context)?;
+        let names = &self.names;
+        let token = context_variable::set(names.cv_app.bind(py), &app_context)?;
         AppContextBase::set_token(&app_context, token);
-        let token = context_variable::set(package.cv_request.bind(py), &self.context)?;
+        let token = context_variable::set(names.cv_request.bind(py), &self.context)?;
         RequestContextBase::set_token(&self.context, token);
         // Only the native steps can open a session late as if it had been opened now; an
         // application's own `full_dispatch_request` finds it open.

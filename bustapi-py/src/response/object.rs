@@ -24,14 +24,14 @@ use crate::response::plain::PlainResponses;
 use crate::response::wsgi::{Head, Status, has_no_body, header_map, join, whole};
 
 /// The default response class, and the class of its headers.
-struct Package {
+struct ResponseClasses {
     headers: Py<PyType>,
     defaults: Py<Defaults>,
     /// How many attributes an object of the class has.
     attributes: usize,
 }
 
-static PACKAGE: Handed<Package> = Handed::by("bustapi.response");
+static CLASSES: Handed<ResponseClasses> = Handed::by("bustapi.response");
 
 /// The bit of the group of attributes that make a response object, read it and send it.
 const STEPS: u32 = 1;
@@ -45,12 +45,12 @@ pub(crate) fn set_response_classes(
     attributes: &Bound<'_, PyFrozenSet>,
 ) -> PyResult<()> {
     response.get().expect(&["steps", "additions"])?;
-    let package = Package {
+    let classes = ResponseClasses {
         headers: headers.clone().unbind(),
         defaults: response.clone().unbind(),
         attributes: attributes.len(),
     };
-    PACKAGE.set(response.py(), package)
+    CLASSES.set(response.py(), classes)
 }
 
 /// The class of headers of response objects.
@@ -59,7 +59,7 @@ pub(crate) fn set_response_classes(
 ///
 /// `RuntimeError` before the package has named it.
 pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    Ok(PACKAGE.get(py)?.headers.bind(py))
+    Ok(CLASSES.get(py)?.headers.bind(py))
 }
 
 /// Tell whether a class makes and sends responses as the default one does.
@@ -71,7 +71,7 @@ pub(crate) fn headers_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 pub(crate) fn is_default_response(class: &Bound<'_, PyAny>) -> PyResult<bool> {
     match class.cast::<PyType>() {
         Ok(class) => {
-            let kept = PACKAGE.get(class.py())?.defaults.get().kept_by(class)?;
+            let kept = CLASSES.get(class.py())?.defaults.get().kept_by(class)?;
             Ok(kept & STEPS != 0)
         }
         Err(_) => Ok(false),
@@ -178,7 +178,7 @@ pub(crate) fn from_response<'py>(
     // An attribute that an application has set on the object may replace a method that is not
     // called here, and one that it has deleted is missed by a method that is: with more or fewer
     // attributes than usual, the object itself is called.
-    if state.len() != PACKAGE.get(py)?.attributes {
+    if state.len() != CLASSES.get(py)?.attributes {
         return Ok(None);
     }
     let (Some(pieces), Some(on_close), Some(status), Some(headers)) = (

@@ -13,7 +13,7 @@ use crate::ground::context_variable::Entered;
 use crate::ground::object::allocate;
 use crate::lifecycle::functions::Kind;
 use crate::lifecycle::hooks::Scopes;
-use crate::lifecycle::outcome::{Failure, Package};
+use crate::lifecycle::outcome::{Failure, PythonNames};
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::steps::{RequestSteps, Started};
 use crate::lifecycle::verdict::Verdict;
@@ -29,7 +29,7 @@ pub(crate) struct View {
     app: Py<PyAny>,
     /// The map that the server matches by.
     url_map: Py<PyAny>,
-    package: Package,
+    names: PythonNames,
     pub(crate) streams: Streams,
     plan: Mutex<Option<Arc<Plan>>>,
     body_limit: AtomicU64,
@@ -72,13 +72,13 @@ impl View {
     pub(crate) fn new(
         app: Py<PyAny>,
         url_map: Py<PyAny>,
-        package: Package,
+        names: PythonNames,
         streams: Streams,
     ) -> Self {
         Self {
             app,
             url_map,
-            package,
+            names,
             streams,
             plan: Mutex::new(None),
             body_limit: AtomicU64::new(u64::MAX),
@@ -249,7 +249,7 @@ impl View {
             None => allocate(plan.request_context_class.bind(py))?.cast_into()?,
         };
         Ok(RequestSteps {
-            package: &self.package,
+            names: &self.names,
             streams: &self.streams,
             plan,
             app: self.app.bind(py).clone(),
@@ -270,7 +270,7 @@ impl View {
             return Ok(Arc::clone(plan));
         }
         let plan = Arc::new(Plan::make(
-            self.package.describe.bind(py),
+            self.names.describe.bind(py),
             self.app.bind(py),
             self.url_map.bind(py),
         )?);

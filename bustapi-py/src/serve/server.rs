@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use tokio::sync::Notify;
 
 use crate::error;
-use crate::lifecycle::outcome::Package;
+use crate::lifecycle::outcome::PythonNames;
 use crate::request::environ::set_multiprocess;
 use crate::response::streams::StreamWork;
 use crate::routing::RuleMap;
@@ -195,7 +195,7 @@ pub(crate) fn serve(
         .take()
         .ok_or_else(|| PyRuntimeError::new_err("the listener is being served already"))?;
     let config = config.get().0.clone();
-    let package = Package::of(py)?;
+    let names = PythonNames::of(py)?;
     let url_map = app.bind(py).getattr("url_map")?;
     let rules = url_map
         .cast::<RuleMap>()
