@@ -25,7 +25,7 @@ use crate::serve::arrived::Arrived;
 use crate::serve::endpoint::Endpoint;
 
 /// An application and how it is called.
-pub(crate) struct View {
+pub(crate) struct Application {
     app: Py<PyAny>,
     /// The map that the server matches by.
     url_map: Py<PyAny>,
@@ -68,7 +68,7 @@ pub(crate) enum Begun<'py> {
     NotHere(Arrived),
 }
 
-impl View {
+impl Application {
     pub(crate) fn new(
         app: Py<PyAny>,
         url_map: Py<PyAny>,
@@ -207,7 +207,7 @@ impl View {
         settled
     }
 
-    /// As [`View::finish`], for a thread that has entered the context.
+    /// As [`Application::finish`], for a thread that has entered the context.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::ground::thread_state::{attach_to_call, keep_thread_state};
 use crate::lifecycle::outcome::Failure;
-use crate::serve::application::{Suspended, View};
+use crate::serve::application::{Application, Suspended};
 use crate::serve::arrived::Arrived;
 use crate::serve::endpoint::Endpoint;
 
@@ -18,7 +18,7 @@ use crate::serve::endpoint::Endpoint;
     reason = "nearly all are of the large kind, and a box each would cost an allocation"
 )]
 pub(crate) enum Job {
-    Call(Call),
+    Call(PendingRequest),
     Arrive(Box<dyn Arriving>),
     Resume(Box<Resumption>),
 }
@@ -33,7 +33,7 @@ pub(crate) trait Arriving: Send {
 }
 
 /// A request on its way to the application.
-pub(crate) struct Call {
+pub(crate) struct PendingRequest {
     pub(crate) arrived: Arrived,
     pub(crate) responder: Responder,
     pub(crate) endpoint: Arc<Endpoint>,
@@ -51,19 +51,23 @@ pub(crate) struct Resumption {
 impl Resumption {
     pub(crate) fn run(self, py: Python<'_>, calls: &Calls) {
         let outcome = self.outcome.map(|value| value.into_bound(py));
-        let answered = calls.view.finish(py, &self.suspended, outcome);
+        let answered = calls.application.finish(py, &self.suspended, outcome);
         if self.responder.is_closed() {
             // The view was cancelled because its client went: nobody is to be told.
             return;
         }
         let reply = self.suspended.answered_or_reported(py, answered);
-        reply.send(self.responder, &calls.view.streams, Responder::complete);
+        reply.send(
+            self.responder,
+            &calls.application.streams,
+            Responder::complete,
+        );
     }
 }
 
 /// Runs jobs with the interpreter attached.
 pub(crate) struct Calls {
-    pub(crate) view: View,
+    pub(crate) application: Application,
 }
 
 impl Work for Calls {
@@ -86,14 +90,14 @@ impl Work for Calls {
         let Job::Call(call) = job else {
             return Some(job);
         };
-        let Call {
+        let PendingRequest {
             arrived,
             responder,
             endpoint,
             ..
         } = call;
         let responder = endpoint.last_file.answer(&arrived, responder).err()?;
-        Some(Job::Call(Call {
+        Some(Job::Call(PendingRequest {
             arrived,
             responder,
             endpoint,
@@ -119,8 +123,12 @@ impl Work for Calls {
 
 impl Calls {
     /// Calls the application, and has its answer sent.
-    pub(crate) fn answer(&self, py: Python<'_>, call: Call) {
-        let reply = self.view.answer(py, call.arrived, &call.endpoint);
-        reply.send(call.responder, &self.view.streams, Responder::complete);
+    pub(crate) fn answer(&self, py: Python<'_>, call: PendingRequest) {
+        let reply = self.application.answer(py, call.arrived, &call.endpoint);
+        reply.send(
+            call.responder,
+            &self.application.streams,
+            Responder::complete,
+        );
     }
 }

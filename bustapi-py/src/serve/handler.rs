@@ -22,7 +22,7 @@ use crate::error;
 use crate::lifecycle::verdict::Verdict;
 use crate::routing::{SharedMap, Snapshot, is_plain_host};
 use crate::serve::arrived::Arrived;
-use crate::serve::calls::{Arriving, Call, Calls, Job};
+use crate::serve::calls::{Arriving, Calls, Job, PendingRequest};
 use crate::serve::endpoint::{Endpoint, Endpoints};
 use crate::serve::event_loop::{self, Answers, LoopQueue};
 
@@ -125,14 +125,14 @@ impl Front {
     /// one that is announced as longer at once, any other when one byte more is there.
     fn gathering_for_app(&self) -> Gathering {
         Gathering {
-            most: self.gathering.most.min(self.calls.view.body_limit()),
+            most: self.gathering.most.min(self.calls.application.body_limit()),
             ..self.gathering
         }
     }
 
     /// Has the event loop call a view: when the body is there, as reading it must not hold up the
     /// others.
-    fn call_on_loop(&self, call: Call, event_loop: &Arc<LoopQueue>, runtime: &Handle) {
+    fn call_on_loop(&self, call: PendingRequest, event_loop: &Arc<LoopQueue>, runtime: &Handle) {
         if call.arrived.request.body.is_stream() {
             let gathering = self.gathering_for_app();
             runtime.spawn(gather_and_push(call, gathering, Arc::clone(event_loop)));
@@ -155,7 +155,11 @@ impl Front {
 }
 
 /// Calls a view on the event loop when its body is there: reading it must not hold up the others.
-async fn gather_and_push(mut call: Call, gathering: Gathering, event_loop: Arc<LoopQueue>) {
+async fn gather_and_push(
+    mut call: PendingRequest,
+    gathering: Gathering,
+    event_loop: Arc<LoopQueue>,
+) {
     let body = std::mem::replace(&mut call.arrived.request.body, RequestBody::Empty);
     call.arrived.request.body = body.gather(gathering).await;
     event_loop.push(call);
@@ -181,7 +185,7 @@ impl Handler for PythonHandler {
         if !endpoint.is_known.load(Relaxed) || (waits_on_loop && event_loop.is_none()) {
             return self.ask_python(&endpoint, routed, responder);
         }
-        let call = Call {
+        let call = PendingRequest {
             arrived: Arrived {
                 request: routed.request,
                 verdict,
@@ -222,7 +226,7 @@ impl Arriving for Arrival {
             None => None,
         };
         let endpoint = front.endpoint(verdict.as_ref());
-        let call = Call {
+        let call = PendingRequest {
             arrived: Arrived {
                 request: routed.request,
                 verdict,
@@ -231,7 +235,10 @@ impl Arriving for Arrival {
             endpoint,
             needs_python: false,
         };
-        front.calls.view.look_at(py, &call.arrived, &call.endpoint);
+        front
+            .calls
+            .application
+            .look_at(py, &call.arrived, &call.endpoint);
         // A coroutine is cancelled when its client leaves, even the first one.
         if call.endpoint.is_coroutine.load(Relaxed)
             && let Some(event_loop) = front.start_event_loop(py)

@@ -19,7 +19,7 @@ use crate::lifecycle::outcome::PythonNames;
 use crate::request::environ::set_multiprocess;
 use crate::response::streams::StreamWork;
 use crate::routing::RuleMap;
-use crate::serve::application::View;
+use crate::serve::application::Application;
 use crate::serve::calls::Calls;
 use crate::serve::config::ServerConfig;
 use crate::serve::event_loop::Answers;
@@ -208,7 +208,7 @@ pub(crate) fn serve(
         config.stream_threads
     ));
     let calls = Arc::new(Calls {
-        view: View::new(app, view_map, package, streams.clone()),
+        application: Application::new(app, view_map, names, streams.clone()),
     });
     let executor = Executor::new(Arc::clone(&calls), config.threads);
     let answers = Arc::new(Answers::default());

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::error;
 use crate::lifecycle::outcome::Failure;
-use crate::serve::application::{Suspended, View};
+use crate::serve::application::{Application, Suspended};
 use crate::serve::calls::Resumption;
 use crate::serve::event_loop::driver::LoopDriver;
 use crate::serve::event_loop::queue::lock;
@@ -30,10 +30,13 @@ impl Completion {
         } = self;
         let driver = owned.get();
         match outcome {
-            Ok(value) if View::may_finish_on_loop(py, &suspended) => {
+            Ok(value) if Application::may_finish_on_loop(py, &suspended) => {
                 // The task is let go here: on the IO thread, Python is not at hand for that.
                 responder.on_abandoned(|| ());
-                let answered = driver.calls.view.finish_within(py, &suspended, Ok(value));
+                let answered = driver
+                    .calls
+                    .application
+                    .finish_within(py, &suspended, Ok(value));
                 let reply = suspended.answered_or_reported(py, answered);
                 driver.answer(py, responder, reply);
             }

@@ -56,7 +56,7 @@ impl LoopDriver {
         let mut is_first = false;
         reply.send(
             responder,
-            &self.calls.view.streams,
+            &self.calls.application.streams,
             |responder, response| {
                 is_first = self.answers.push(responder, response);
             },

@@ -10,7 +10,7 @@ use bustapi_core::Responder;
 use bustapi_http::Response;
 use pyo3::prelude::*;
 
-use crate::serve::calls::Call;
+use crate::serve::calls::PendingRequest;
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No code that can panic runs under these locks, so poison means nothing.
@@ -23,7 +23,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     reason = "nearly all are of the large kind, and a box each would cost an allocation"
 )]
 pub(super) enum Order {
-    Begin(Call),
+    Begin(PendingRequest),
     Cancel(Py<PyAny>),
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct LoopQueue {
 }
 
 impl LoopQueue {
-    pub(crate) fn push(&self, call: Call) {
+    pub(crate) fn push(&self, call: PendingRequest) {
         self.order(Order::Begin(call));
     }
 

@@ -16,7 +16,7 @@ use crate::ground::context_variable::Entered;
 use crate::ground::handed::Handed;
 use crate::ground::thread_state::follow_hooks;
 use crate::serve::application::{Begun, reported};
-use crate::serve::calls::{Call, Calls, Job, Resumption};
+use crate::serve::calls::{Calls, Job, PendingRequest, Resumption};
 use crate::serve::event_loop::completion::Completion;
 use crate::serve::event_loop::coroutine::ViewCoroutine;
 use crate::serve::event_loop::driver::{Captured, LoopDriver};
@@ -129,17 +129,17 @@ impl LoopDriver {
 }
 
 impl LoopDriver {
-    fn begin(slf: &Bound<'_, Self>, call: Call) {
+    fn begin(slf: &Bound<'_, Self>, call: PendingRequest) {
         let py = slf.py();
         let this = slf.get();
-        let Call {
+        let PendingRequest {
             arrived,
             responder,
             endpoint,
             ..
         } = call;
         let begun = Entered::new(py).and_then(|entered| {
-            let begun = this.calls.view.begin(py, arrived, &entered);
+            let begun = this.calls.application.begin(py, arrived, &entered);
             entered.exit(py)?;
             begun
         });
@@ -170,7 +170,7 @@ impl LoopDriver {
             Ok(Begun::NotHere(arrived)) => {
                 endpoint.set_coroutine(false);
                 let habit = Arc::clone(&endpoint.habit);
-                let call = Call {
+                let call = PendingRequest {
                     arrived,
                     responder,
                     endpoint,
