@@ -4,9 +4,9 @@
 //! # Theory of operation
 //!
 //! Handing a call to another thread and back costs two to four microseconds; running it on
-//! the thread that drives the runtime costs nothing. So each endpoint is watched: [`Habit`] says
-//! where its calls run. That is speed and nothing else: a call that takes long after all loses its
-//! thread the IO role, and nobody waits for it (`io_role.rs`).
+//! the thread that drives the runtime costs nothing. So each endpoint's calls are timed: [`Habit`]
+//! says where the next one runs. That is speed and nothing else: a call that takes long after all
+//! loses its thread the IO role, and nobody waits for it (`io_role.rs`).
 //!
 //! Calls with the IO role are queued and run together in a batch, outside the runtime, once the
 //! connections that were ready have been looked after: entering the interpreter is paid once

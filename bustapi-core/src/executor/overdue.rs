@@ -1,9 +1,9 @@
 //! Jobs that wait for the pool and could be answered without entering.
 //!
 //! Entering may take as long as a C function keeps Python's interpreter. Some jobs, such as static
-//! files, need not enter. They do all the same, as others have a say in each answer; but when
-//! nobody has got in for [`PATIENCE`], what was true at their last call is taken to be true still:
-//! nothing that could change it runs.
+//! files, could be answered without it. They enter all the same, as the application may have hooks
+//! that see the answer. When no thread has got in for [`PATIENCE`], they are answered by what was
+//! true at the endpoint's last call: nothing runs that could have changed it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,8 @@ pub(crate) struct Overdue {
 }
 
 impl Overdue {
-    /// Whether somebody has to begin to watch: the caller, if so.
+    /// Whether no thread looks after such jobs; the caller then has to begin, and counts as doing
+    /// so.
     pub(crate) fn begins(&self) -> bool {
         !self.is_watching.swap(true, Ordering::SeqCst)
     }
@@ -35,13 +36,13 @@ impl Overdue {
         loop {
             for (habit, job) in pool.take_overdue(PATIENCE, is_answerable) {
                 if let Some(job) = work.answer_outside(job) {
-                    // There is a thread, or it would not be waited for.
+                    // The push cannot fail: a job is overdue only while a thread is entering.
                     drop(pool.push((habit, job)));
                 }
             }
             if !pool.has(is_answerable) {
                 self.is_watching.store(false, Ordering::SeqCst);
-                // One that came meanwhile has found somebody watching.
+                // A job that came just before the flag was cleared has started no other thread.
                 if !pool.has(is_answerable) || !self.begins() {
                     return;
                 }

@@ -278,8 +278,9 @@ impl<W: Work> Pool<W> {
             drop(state);
             thread::park_timeout(idle_time);
             state = lock(&self.state);
-            // Whoever is called is in the list no more. One that has woken for no reason ends as
-            // well: another is made where it is missed.
+            // A thread that is called has been taken off the list. One that is still on it has been
+            // idle for long, or has woken for no reason, and ends; another is made when it is
+            // needed.
             let known = state.idle.len();
             state.idle.retain(|thread| thread.id() != id);
             if state.idle.len() < known && state.entering != Entering::Called {
@@ -315,7 +316,7 @@ impl<W: Work> Pool<W> {
             log("a handler panicked on a pool thread");
         }
         if entered.is_none() {
-            // It did not get in: let another try.
+            // The thread did not get in, so another one is sent.
             let mut state = lock(&self.state);
             state.entering = Entering::Nobody;
             self.call(state);

@@ -204,8 +204,9 @@ enum Left {
     Ended,
 }
 
-/// What the runtime is driven for: whom the last batch answered is woken, and the connections get
-/// their turn before the next one.
+/// The future that the runtime is driven for, until there are calls to run or nothing more to do.
+/// It wakes the tasks that the last batch answered, and lets ready connections go before the next
+/// one.
 struct Driving<'a, W: Work> {
     inner: &'a Inner<W>,
     wakers: &'a mut Vec<Waker>,
@@ -225,10 +226,11 @@ impl<W: Work> Future for Driving<'_, W> {
         }
         if queue.jobs.is_empty() || !queue.is_open {
             queue.is_awaited = true;
-            // The same for as long as the runtime lives.
+            // The waker stays the same for as long as the runtime lives.
             queue.waker.get_or_insert_with(|| context.waker().clone());
         } else if is_first_look {
-            // Left over as the time of a batch was up.
+            // These calls were left over when the time of the last batch was up: connections go
+            // first.
             context.waker().wake_by_ref();
         } else {
             return Poll::Ready(Left::Calls);
@@ -333,7 +335,7 @@ impl<W: Work> Inner<W> {
         loop {
             let mut queue = lock(&self.queue);
             if !queue.is_open {
-                // The role is lost.
+                // The other thread has taken the role, and the batch ends.
                 return None;
             }
             let entry = queue.jobs.pop_front()?;

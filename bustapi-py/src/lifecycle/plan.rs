@@ -276,7 +276,7 @@ impl Plan {
         ] {
             match config.get_item(setting)? {
                 Some(value) if !value.is_truthy()? => {}
-                // A setting that is missing is the lifecycle's to complain about.
+                // The lifecycle raises the `KeyError` for a missing setting.
                 _ => return Ok(false),
             }
         }
@@ -402,7 +402,7 @@ impl StaticView {
             let (extension, media_type): (String, String) = pair?.extract()?;
             types.add(&extension, &media_type);
         }
-        // An age that is no number of seconds is the Python view's to refuse.
+        // The Python view refuses an age that is no number of seconds.
         let age = said.getattr(intern!(py, "static_max_age"))?;
         let Ok(age) = age.extract::<Option<u32>>() else {
             return Ok(None);

@@ -121,7 +121,7 @@ impl RawRequest {
         if self.input.get().is_none() {
             let mut body = self.lock_body();
             if !body.is_stream() {
-                // It does not wait.
+                // The body is in memory, so that this does not wait.
                 let chunk = body.chunk_blocking();
                 drop(body);
                 return chunk
@@ -258,7 +258,7 @@ impl RawRequest {
         }
         let body = std::mem::replace(&mut *self.lock_body(), RequestBody::Empty);
         let input = Bound::new(py, RawBody::new(body))?;
-        // Nothing above lets another thread in between.
+        // No other thread can have set it since it was looked at: nothing above detaches.
         Ok(self.input.get_or_init(|| input.unbind()).bind(py).clone())
     }
 

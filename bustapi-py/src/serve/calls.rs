@@ -109,7 +109,7 @@ impl Work for Calls {
         attach_to_call(|py| {
             while let Some(job) = next() {
                 match job {
-                    // A client that has gone before its turn is not worked for.
+                    // A request whose client has gone before its turn is dropped.
                     Job::Call(call) if call.responder.is_closed() => {}
                     Job::Call(call) => self.answer(py, call),
                     Job::Arrive(arrival) if arrival.is_closed() => {}

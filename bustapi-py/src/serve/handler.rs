@@ -104,8 +104,8 @@ impl Front {
         };
         match snapshot.map.match_raw_path(&request) {
             Ok(found) => (!snapshot.rule_calls_python(found.rule)).then_some(Ok((snapshot, found))),
-            // What a converter said is Python's to raise, and so is whatever an unusual host leads to:
-            // it may be refused, or written otherwise into a redirect.
+            // Python raises what a converter said. It also decides about an unusual host, which may
+            // be refused, or be written differently in a redirect.
             Err(MatchError::Failed { .. }) => None,
             Err(miss) => {
                 let is_usual = head.uri.authority().is_none() && is_plain_host(host, scheme);
@@ -121,8 +121,8 @@ impl Front {
             .of(verdict)
     }
 
-    /// How much of a body is received for the application, which refuses those beyond its own limit:
-    /// one that is announced as longer at once, any other when one byte more is there.
+    /// How much of a body is received for the application, which refuses those beyond its own
+    /// limit: one that is announced as longer at once, any other when one byte more is there.
     fn gathering_for_app(&self) -> Gathering {
         Gathering {
             most: self.gathering.most.min(self.calls.application.body_limit()),
@@ -198,7 +198,7 @@ impl Handler for PythonHandler {
             front.call_on_loop(call, event_loop, &Handle::current());
             return;
         }
-        // A view that reads its body with the IO role would lose that.
+        // A view that waits for the rest of its body with the IO role would lose the role.
         let place = if call.arrived.request.body.is_stream() {
             Place::Pool
         } else {
@@ -239,7 +239,8 @@ impl Arriving for Arrival {
             .calls
             .application
             .look_at(py, &call.arrived, &call.endpoint);
-        // A coroutine is cancelled when its client leaves, even the first one.
+        // Even an endpoint's first call goes to the event loop if its view is a coroutine function,
+        // so that it is cancelled when its client leaves.
         if call.endpoint.is_coroutine.load(Relaxed)
             && let Some(event_loop) = front.start_event_loop(py)
         {
