@@ -10,10 +10,12 @@ pub mod form;
 pub mod headers;
 pub mod media_type;
 pub mod multipart;
+pub mod python_json;
 pub mod query;
 pub mod range;
 mod request;
 mod response;
+pub mod session_cookie;
 pub mod signed_cookie;
 pub mod wsgi;
 

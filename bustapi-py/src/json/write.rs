@@ -5,66 +5,13 @@
 //! `default` has been called it is too late for that, as what it was given may be used up (an
 //! iterator, say): then `json.dumps` writes the one value within that is not plain.
 
+use bustapi_http::python_json::{COMPACT, SPACED, Separators, push_float, push_int, push_string};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 /// Nesting beyond this is left to Python, which knows how deep its stack may get.
 const MAX_DEPTH: u32 = 64;
-
-/// Below this, Python writes an exponent of two digits, and already for 1e-5. Above, it writes the
-/// shortest digits that give the value back as `zmij` does, with an exponent from 1e16.
-const SMALLEST_SAME: f64 = 1e-4;
-
-/// What stands between items, and between a key and its value.
-#[derive(Clone, Copy)]
-pub(crate) struct Separators {
-    item: &'static str,
-    key: &'static str,
-}
-
-pub(crate) const COMPACT: Separators = Separators {
-    item: ",",
-    key: ":",
-};
-
-const SPACED: Separators = Separators {
-    item: ", ",
-    key: ": ",
-};
-
-/// Whether a byte is, or belongs to, a character that is written as an escape.
-const ESCAPED: [bool; 256] = {
-    let mut escaped = [true; 256];
-    let mut byte = b' ';
-    while byte <= b'~' {
-        escaped[byte as usize] = matches!(byte, b'"' | b'\\');
-        byte += 1;
-    }
-    escaped
-};
-
-/// Where the first character stands that is written as an escape: beyond ASCII, a control
-/// character, a quotation mark or a backslash. Looks at eight bytes at a time.
-fn escape_at(text: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // The high bit of each byte that is zero, and perhaps of bytes above one that is.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let equal = |word: u64, byte: u8| zero(word ^ (ONES * u64::from(byte)));
-    let (words, rest) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let special = equal(word, b'"') | equal(word, b'\\') | equal(word, 0x7f);
-        let found = (word | control | special) & HIGH;
-        if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let at = rest.iter().position(|byte| ESCAPED[usize::from(*byte)])?;
-    Some(words.len() * 8 + at)
-}
 
 /// Why writing stopped.
 enum Stop {
@@ -221,7 +168,8 @@ impl<'a, 'py> Writer<'a, 'py> {
             return Ok(());
         }
         if let Ok(number) = value.cast_exact::<PyFloat>() {
-            return self.write_float(number);
+            push_float(self.out, number.value());
+            return Ok(());
         }
         if let Ok(tuple) = value.cast_exact::<PyTuple>() {
             return self.write_items(tuple.iter(), depth);
@@ -295,7 +243,7 @@ impl<'a, 'py> Writer<'a, 'py> {
             }
             let Entry { text, value, .. } = &self.entries[index];
             let value = value.clone();
-            write_text(self.out, text);
+            push_string(self.out, text);
             self.out.extend_from_slice(self.separators.key.as_bytes());
             self.write(&value, depth + 1)?;
         }
@@ -306,8 +254,7 @@ impl<'a, 'py> Writer<'a, 'py> {
 
     fn write_int(&mut self, number: &Bound<'_, PyInt>) -> Written {
         if let Ok(small) = number.extract::<i64>() {
-            self.out
-                .extend_from_slice(itoa::Buffer::new().format(small).as_bytes());
+            push_int(self.out, small);
             return Ok(());
         }
         // It may have more digits than the program permits to be written.
@@ -316,70 +263,10 @@ impl<'a, 'py> Writer<'a, 'py> {
         Ok(())
     }
 
-    fn write_float(&mut self, number: &Bound<'_, PyFloat>) -> Written {
-        let value = number.value();
-        if value.is_nan() {
-            self.out.extend_from_slice(b"NaN");
-        } else if value.is_infinite() {
-            let text: &[u8] = if value > 0.0 {
-                b"Infinity"
-            } else {
-                b"-Infinity"
-            };
-            self.out.extend_from_slice(text);
-        } else if value == 0.0 || value.abs() >= SMALLEST_SAME {
-            let mut buffer = zmij::Buffer::new();
-            self.out
-                .extend_from_slice(buffer.format_finite(value).as_bytes());
-        } else {
-            let text = number.repr().map_err(Stop::Raised)?;
-            self.out.extend_from_slice(text_of(&text)?.as_bytes());
-        }
-        Ok(())
-    }
-
     fn write_string(&mut self, text: &Bound<'_, PyString>) -> Written {
-        write_text(self.out, text_of(text)?);
+        push_string(self.out, text_of(text)?);
         Ok(())
     }
-}
-
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    out.reserve(text.len() + 2);
-    out.push(b'"');
-    let mut rest = text;
-    while let Some(at) = escape_at(rest.as_bytes()) {
-        let (plain, tail) = rest.split_at(at);
-        out.extend_from_slice(plain.as_bytes());
-        let mut chars = tail.chars();
-        if let Some(c) = chars.next() {
-            write_escape(out, c);
-        }
-        rest = chars.as_str();
-    }
-    out.extend_from_slice(rest.as_bytes());
-    out.push(b'"');
-}
-
-fn write_escape(out: &mut Vec<u8>, c: char) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let short: &[u8; 2] = match c {
-        '"' => b"\\\"",
-        '\\' => b"\\\\",
-        '\n' => b"\\n",
-        '\r' => b"\\r",
-        '\t' => b"\\t",
-        '\u{8}' => b"\\b",
-        '\u{c}' => b"\\f",
-        _ => {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                out.extend_from_slice(b"\\u");
-                out.extend([12, 8, 4, 0].map(|shift| HEX[usize::from(*unit >> shift & 0xf)]));
-            }
-            return;
-        }
-    };
-    out.extend_from_slice(short);
 }
 
 /// The text of a string; surrogates on their own are Python's to write.

@@ -5,6 +5,7 @@
 //! of either.
 
 use bustapi_http::Response;
+use bustapi_http::python_json::COMPACT;
 use bytes::Bytes;
 use http::header::{CONTENT_LOCATION, LOCATION};
 use pyo3::intern;
@@ -151,7 +152,7 @@ pub(crate) fn json_response<'py>(
         return Ok(None);
     }
     let default = provider.getattr(intern!(py, "default"))?;
-    let Some(mut text) = write::dumps_with(&value, &default, write::COMPACT)? else {
+    let Some(mut text) = write::dumps_with(&value, &default, COMPACT)? else {
         return Ok(None);
     };
     text.push(b'\n');

@@ -1,5 +1,6 @@
 //! What views return, as responses or as response objects, without running a constructor.
 
+use bustapi_http::headers::header_value;
 use bustapi_http::{Body, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, SET_COOKIE, VARY};
@@ -13,7 +14,7 @@ use crate::ground::bytes::to_bytes;
 use crate::json::write;
 use crate::response::object::{self, headers_class};
 use crate::response::plain::PlainResponses;
-use crate::response::wsgi::{has_no_body, header_value};
+use crate::response::wsgi::has_no_body;
 
 /// What saving a session adds to the response.
 #[derive(Default)]
@@ -150,8 +151,8 @@ impl Content {
             headers.insert(VARY, VARY_COOKIE);
         }
         if let Some(cookie) = &session.set_cookie {
-            let cookie = header_value(cookie)
-                .ok_or_else(|| PyValueError::new_err("the cookie cannot be sent"))?;
+            let cookie = header_value(SET_COOKIE.as_str(), cookie)
+                .map_err(|_| PyValueError::new_err("the cookie cannot be sent"))?;
             headers.insert(SET_COOKIE, cookie);
         }
         if self.status != StatusCode::OK

@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use bustapi_http::headers::{header_name, header_value, is_of_the_connection};
 use bustapi_http::{Body, ReasonPhrase, Response};
 use bytes::Bytes;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -134,40 +133,27 @@ pub(super) fn header_map(pairs: &Bound<'_, PyList>) -> PyResult<HeaderMap> {
             .cast_into::<PyTuple>()
             .map_err(|_| PyTypeError::new_err("header fields are (name, value) tuples"))?;
         let (name, value) = (pair.get_item(0)?, pair.get_item(1)?);
-        let name = header_name(name.cast::<PyString>()?)?;
+        let name = name_of(name.cast::<PyString>()?)?;
         if is_of_the_connection(&name) {
             continue;
         }
-        headers.append(name, value_of(value.cast::<PyString>()?)?);
+        let value = value_of(&name, value.cast::<PyString>()?)?;
+        headers.append(name, value);
     }
     Ok(headers)
 }
 
-fn header_name(name: &Bound<'_, PyString>) -> PyResult<HeaderName> {
-    HeaderName::from_bytes(name.to_str()?.as_bytes())
+fn name_of(name: &Bound<'_, PyString>) -> PyResult<HeaderName> {
+    header_name(name.to_str()?)
         .map_err(|_| PyValueError::new_err(format!("{} is not a header name", name.repr_text())))
 }
 
-fn value_of(value: &Bound<'_, PyString>) -> PyResult<HeaderValue> {
-    value.to_str().ok().and_then(header_value).ok_or_else(|| {
+fn value_of(name: &HeaderName, value: &Bound<'_, PyString>) -> PyResult<HeaderValue> {
+    let checked = value.to_str().ok();
+    let checked = checked.and_then(|text| header_value(name.as_str(), text).ok());
+    checked.ok_or_else(|| {
         PyValueError::new_err(format!("{} is not a header value", value.repr_text()))
     })
-}
-
-/// A field's value, whose characters are bytes (PEP 3333); `None` where it holds CR, LF, NUL or
-/// characters beyond Latin-1.
-pub(crate) fn header_value(text: &str) -> Option<HeaderValue> {
-    if text.is_ascii() {
-        return HeaderValue::from_str(text).ok();
-    }
-    let bytes: Result<Vec<u8>, _> = text.chars().map(|c| u8::try_from(u32::from(c))).collect();
-    HeaderValue::from_bytes(&bytes.ok()?).ok()
-}
-
-/// Fields that belong to the connection, which is the server's matter (PEP 3333).
-fn is_of_the_connection(name: &HeaderName) -> bool {
-    [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
 trait ReprText {

@@ -11,9 +11,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bustapi_http::cookie::{Expires, SameSite, SetCookie, parse_cookies};
-use bustapi_http::date::HttpDate;
+use bustapi_http::cookie::parse_cookies;
 use bustapi_http::headers::latin1;
+use bustapi_http::session_cookie::{MICROSECONDS, SessionCookie, lifetime};
 use bustapi_http::signed_cookie::TimestampSigner;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -63,27 +63,10 @@ struct CachedSettings {
     settings: Option<Settings>,
 }
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are the attributes of the cookie"
-)]
 struct Settings {
     signer: TimestampSigner,
-    name: String,
-    domain: Option<String>,
-    path: String,
-    http_only: bool,
-    secure: bool,
-    same_site: Option<SameSite>,
-    partitioned: bool,
-    refreshes: bool,
-    /// Life time of a permanent session, in microseconds.
-    lifetime: u64,
-    /// A longer cookie is warned of; 0 is no limit.
-    max_size: usize,
+    cookie: SessionCookie,
 }
-
-const MICROSECONDS: u64 = 1_000_000;
 
 impl CookieSessions {
     /// Reads what `bustapi.plan` tells of the sessions.
@@ -129,13 +112,13 @@ impl CookieSessions {
         };
         let field = raw.field("cookie").unwrap_or_default();
         let text = latin1(&field);
-        let cookie = parse_cookies(&text).find(|(name, _)| *name == settings.name);
+        let cookie = parse_cookies(&text).find(|(name, _)| *name == settings.cookie.name);
         let cookie = cookie
             .map(|(_, value)| value)
             .filter(|value| !value.is_empty());
         let contents = match cookie {
             Some(cookie) => {
-                let max_age = settings.lifetime / MICROSECONDS;
+                let max_age = settings.cookie.max_age();
                 let now = microseconds_now() / MICROSECONDS;
                 // Python is more lenient with some cookies, so it decides about refused ones.
                 match signer::read(py, &settings.signer, &cookie, max_age, now) {
@@ -158,7 +141,9 @@ impl CookieSessions {
     pub(crate) fn may_refresh(&self, py: Python<'_>, raw: &RawRequest) -> PyResult<bool> {
         let known = self.cached(py)?;
         Ok(match &known.settings {
-            Some(settings) => settings.refreshes && raw.mentions_cookie(&settings.name),
+            Some(settings) => {
+                settings.cookie.refreshes && raw.mentions_cookie(&settings.cookie.name)
+            }
             None => true,
         })
     }
@@ -192,7 +177,7 @@ impl CookieSessions {
             Some(permanent) => permanent.is_truthy()?,
             None => false,
         };
-        if !(modified || permanent && settings.refreshes) {
+        if !settings.cookie.is_due(modified, permanent) {
             return Ok(Some(fields));
         }
         if !fields.varies {
@@ -204,9 +189,9 @@ impl CookieSessions {
         let Some(value) = signer::write(contents, &settings.signer, now / MICROSECONDS)? else {
             return Ok(None);
         };
-        let end = permanent.then(|| now.saturating_add(settings.lifetime) / MICROSECONDS);
-        Ok(settings.cookie(&value, end).map(|cookie| SessionFields {
-            set_cookie: Some(cookie),
+        let header = settings.cookie.set_cookie(&value, permanent, now);
+        Ok(header.map(|header| SessionFields {
+            set_cookie: Some(header),
             ..fields
         }))
     }
@@ -299,46 +284,28 @@ impl Settings {
         };
         Some(Self {
             signer: TimestampSigner::new(&key, [], salt),
-            name: text(name.1.bind(py)).filter(|name| name.is_ascii() && !name.is_empty())?,
-            domain: optional(domain)?,
-            path,
-            http_only: flag(http_only)?,
-            secure: flag(secure)?,
-            same_site: match optional(same_site)? {
-                Some(site) => Some(site.parse().ok()?),
-                None => None,
+            cookie: SessionCookie {
+                name: text(name.1.bind(py)).filter(|name| name.is_ascii() && !name.is_empty())?,
+                domain: optional(domain)?,
+                path,
+                http_only: flag(http_only)?,
+                secure: flag(secure)?,
+                same_site: match optional(same_site)? {
+                    Some(site) => Some(site.parse().ok()?),
+                    None => None,
+                },
+                partitioned: flag(partitioned)?,
+                refreshes: flag(refreshes)?,
+                lifetime: microseconds(lifetime.1.bind(py))?,
+                max_size: max_size
+                    .1
+                    .bind(py)
+                    .cast_exact::<PyInt>()
+                    .ok()?
+                    .extract()
+                    .ok()?,
             },
-            partitioned: flag(partitioned)?,
-            refreshes: flag(refreshes)?,
-            lifetime: microseconds(lifetime.1.bind(py))?,
-            max_size: max_size
-                .1
-                .bind(py)
-                .cast_exact::<PyInt>()
-                .ok()?
-                .extract()
-                .ok()?,
         })
-    }
-
-    /// The header field; `None` for what Python refuses or warns of.
-    fn cookie(&self, value: &str, end: Option<u64>) -> Option<String> {
-        let end = match end {
-            Some(end) => Some(Expires::At(HttpDate::from_unix(i64::try_from(end).ok()?))),
-            None => None,
-        };
-        let cookie = SetCookie {
-            expires: end,
-            path: Some(&self.path),
-            domain: self.domain.as_deref(),
-            secure: self.secure,
-            http_only: self.http_only,
-            same_site: self.same_site,
-            partitioned: self.partitioned,
-            ..SetCookie::new(&self.name, value)
-        };
-        let header = cookie.to_header(HttpDate::from_unix(0)).ok()?;
-        (self.max_size == 0 || header.len() <= self.max_size).then_some(header)
     }
 }
 
@@ -354,16 +321,14 @@ fn text(value: &Bound<'_, PyAny>) -> Option<String> {
 }
 
 /// A life time: a `timedelta`, or seconds; `None` for a negative one.
-fn microseconds(lifetime: &Bound<'_, PyAny>) -> Option<u64> {
-    if let Ok(seconds) = lifetime.cast_exact::<PyInt>() {
+fn microseconds(given: &Bound<'_, PyAny>) -> Option<u64> {
+    if let Ok(seconds) = given.cast_exact::<PyInt>() {
         return seconds.extract::<u64>().ok()?.checked_mul(MICROSECONDS);
     }
-    let lifetime = lifetime.cast_exact::<PyDelta>().ok()?;
-    let part = |name| lifetime.getattr(name).ok()?.extract::<i64>().ok();
+    let delta = given.cast_exact::<PyDelta>().ok()?;
+    let part = |name| delta.getattr(name).ok()?.extract::<i64>().ok();
     let (days, seconds, micros) = (part("days")?, part("seconds")?, part("microseconds")?);
-    let seconds = days.checked_mul(86_400)?.checked_add(seconds)?;
-    let micros = seconds.checked_mul(1_000_000)?.checked_add(micros)?;
-    u64::try_from(micros).ok()
+    lifetime(days, seconds, micros)
 }
 
 fn microseconds_now() -> u64 {
