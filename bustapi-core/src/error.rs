@@ -20,9 +20,6 @@ pub enum ServerError {
     /// The listening socket failed for good while serving.
     #[error("cannot accept connections: {0}")]
     Accept(io::Error),
-    /// The signal handlers could not be installed.
-    #[error("cannot install signal handlers: {0}")]
-    Signal(io::Error),
 }
 
 /// Why a setting cannot have a value.

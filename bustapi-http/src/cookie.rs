@@ -11,8 +11,6 @@ use std::fmt::Write as _;
 use std::iter::FusedIterator;
 use std::str::FromStr;
 
-use http::header::{COOKIE, HeaderMap};
-
 use crate::date::HttpDate;
 use crate::error::HttpError;
 use crate::headers::BLANKS;
@@ -153,32 +151,6 @@ impl FusedIterator for Cookies<'_> {}
 #[must_use]
 pub fn parse_cookies(header: &str) -> Cookies<'_> {
     Cookies { rest: header }
-}
-
-/// The text of all `Cookie` fields of a request, joined by `;`, for [`parse_cookies`].
-///
-/// # Errors
-///
-/// [`HttpError::InvalidUtf8`] if it is not UTF-8.
-pub fn cookie_text(headers: &HeaderMap) -> Result<Cow<'_, str>, HttpError> {
-    let mut fields = headers.get_all(COOKIE).iter();
-    let Some(first) = fields.next() else {
-        return Ok(Cow::Borrowed(""));
-    };
-    let check = |error: std::str::Utf8Error| HttpError::invalid_utf8("cookie", &error);
-    let Some(second) = fields.next() else {
-        return std::str::from_utf8(first.as_bytes())
-            .map(Cow::Borrowed)
-            .map_err(check);
-    };
-    let mut all = first.as_bytes().to_vec();
-    for field in std::iter::once(second).chain(fields) {
-        all.push(b';');
-        all.extend_from_slice(field.as_bytes());
-    }
-    String::from_utf8(all)
-        .map(Cow::Owned)
-        .map_err(|error| check(error.utf8_error()))
 }
 
 /// The `SameSite` attribute.
@@ -395,7 +367,6 @@ fn push_value(value: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[track_caller]
     fn check(header: &str, expected: &[(&str, &str)]) {
@@ -435,24 +406,6 @@ mod tests {
         check("a=\"b\\", &[]);
         check("a=\"", &[]);
         check("a=\"b\\\n\"; c=d", &[("c", "d")]);
-    }
-
-    #[test]
-    fn fields_are_joined() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(cookie_text(&headers).unwrap(), "");
-        headers.append(COOKIE, HeaderValue::from_static("a=1"));
-        assert!(matches!(cookie_text(&headers), Ok(Cow::Borrowed("a=1"))));
-        headers.append(COOKIE, HeaderValue::from_static("b=2"));
-        assert_eq!(cookie_text(&headers).unwrap(), "a=1;b=2");
-        headers.append(COOKIE, HeaderValue::from_bytes(b"\xff").unwrap());
-        assert_eq!(
-            cookie_text(&headers),
-            Err(HttpError::InvalidUtf8 {
-                what: "cookie",
-                position: 8
-            })
-        );
     }
 
     #[test]

@@ -9,13 +9,6 @@ use http::StatusCode;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The request line, a header field or the chunked framing breaks RFC 9112; 400.
-    #[error("malformed message: {detail}")]
-    MalformedMessage {
-        /// What is wrong, with the offending text in backticks.
-        detail: String,
-    },
-
     /// Text that must be UTF-8 is not; 400.
     #[error("{what} is not UTF-8: invalid byte at {position}")]
     InvalidUtf8 {
@@ -48,21 +41,6 @@ pub enum HttpError {
         detail: String,
     },
 
-    /// The peer took too long to send what it announced; 408.
-    #[error("the request did not arrive in time")]
-    RequestTimeout,
-
-    /// A body without a length where one is needed; 411.
-    #[error("the request needs a content length")]
-    LengthRequired,
-
-    /// A body beyond the limit on bodies; 413.
-    #[error("the body is longer than {limit} bytes")]
-    BodyTooLarge {
-        /// The limit in bytes.
-        limit: u64,
-    },
-
     /// Form fields that would take more memory than allowed; 413.
     #[error("the form's fields are longer than {limit} bytes")]
     FormTooLarge {
@@ -77,60 +55,11 @@ pub enum HttpError {
         limit: usize,
     },
 
-    /// A request target beyond the limit; 414.
-    #[error("the request target is longer than {limit} bytes")]
-    TargetTooLong {
-        /// The limit in bytes.
-        limit: usize,
-    },
-
-    /// A body of a kind that is not understood; 415.
-    #[error("unsupported media type `{media_type}`")]
-    UnsupportedMediaType {
-        /// The `Content-Type` received.
-        media_type: String,
-    },
-
     /// A `Range` that is malformed or lies outside the representation; 416.
     #[error("no satisfiable range in a length of {length} bytes")]
     RangeNotSatisfiable {
         /// The complete length in bytes, for `Content-Range: bytes */length`.
         length: u64,
-    },
-
-    /// An `Expect` other than `100-continue`; 417.
-    #[error("unknown expectation `{expectation}`")]
-    ExpectationFailed {
-        /// The header's value.
-        expectation: String,
-    },
-
-    /// Header fields beyond the limit on their size or number; 431.
-    #[error("the header fields exceed the limit of {limit}")]
-    HeadersTooLarge {
-        /// The limit: bytes, or fields.
-        limit: usize,
-    },
-
-    /// A method that the server does not know; 501.
-    #[error("unknown method `{method}`")]
-    UnknownMethod {
-        /// The method as received.
-        method: String,
-    },
-
-    /// A transfer coding that the server does not know; 501 (RFC 9112 section 6.1).
-    #[error("unknown transfer coding `{coding}`")]
-    UnknownTransferCoding {
-        /// The coding as received.
-        coding: String,
-    },
-
-    /// A major version of HTTP that the server does not speak; 505.
-    #[error("unsupported HTTP version `{version}`")]
-    UnsupportedVersion {
-        /// The version as received.
-        version: String,
     },
 
     /// The application set a header with a name that is not a token; 500.
@@ -188,50 +117,30 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// The status that answers this fault: 4xx or 501/505 where the peer is at fault, 500
-    /// where the application is.
+    /// The status that answers this fault: 4xx where the peer is at fault, 500 where the
+    /// application is.
     ///
     /// ```
     /// use bustapi_http::HttpError;
     ///
-    /// assert_eq!(HttpError::BodyTooLarge { limit: 10 }.status_hint(), 413);
+    /// assert_eq!(HttpError::FormTooLarge { limit: 10 }.status_hint(), 413);
     /// ```
     #[must_use]
     pub fn status_hint(&self) -> StatusCode {
         match self {
-            Self::MalformedMessage { .. }
-            | Self::InvalidUtf8 { .. }
+            Self::InvalidUtf8 { .. }
             | Self::InvalidSignature
             | Self::InvalidBoundary { .. }
             | Self::BoundaryTooLong { .. }
             | Self::MalformedMultipart { .. } => StatusCode::BAD_REQUEST,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
-            Self::BodyTooLarge { .. } | Self::FormTooLarge { .. } | Self::TooManyParts { .. } => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
-            Self::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,
-            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::FormTooLarge { .. } | Self::TooManyParts { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::ExpectationFailed { .. } => StatusCode::EXPECTATION_FAILED,
-            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::UnknownMethod { .. } | Self::UnknownTransferCoding { .. } => {
-                StatusCode::NOT_IMPLEMENTED
-            }
-            Self::UnsupportedVersion { .. } => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::InvalidHeaderName { .. }
             | Self::InvalidHeaderValue { .. }
             | Self::InvalidEtag { .. }
             | Self::InvalidCookie { .. }
             | Self::InvalidMediaType { .. }
             | Self::MultipartOrder { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// The 400 for a message that breaks RFC 9112; `detail` quotes the input in backticks.
-    pub fn malformed(detail: impl Into<String>) -> Self {
-        Self::MalformedMessage {
-            detail: detail.into(),
         }
     }
 
@@ -251,26 +160,16 @@ mod tests {
     #[test]
     fn peers_faults_are_client_errors_and_ours_are_not() {
         let peer = [
-            (HttpError::malformed("no colon in `abc`"), 400),
-            (HttpError::RequestTimeout, 408),
-            (HttpError::LengthRequired, 411),
+            (
+                HttpError::InvalidBoundary {
+                    boundary: "a b ".into(),
+                },
+                400,
+            ),
+            (HttpError::InvalidSignature, 400),
             (HttpError::TooManyParts { limit: 3 }, 413),
             (HttpError::FormTooLarge { limit: 3 }, 413),
-            (HttpError::TargetTooLong { limit: 3 }, 414),
             (HttpError::RangeNotSatisfiable { length: 3 }, 416),
-            (HttpError::HeadersTooLarge { limit: 3 }, 431),
-            (
-                HttpError::UnknownTransferCoding {
-                    coding: "gzip".into(),
-                },
-                501,
-            ),
-            (
-                HttpError::UnsupportedVersion {
-                    version: "HTTP/3.0".into(),
-                },
-                505,
-            ),
         ];
         for (error, status) in peer {
             assert_eq!(error.status_hint().as_u16(), status, "{error}");

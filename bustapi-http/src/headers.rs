@@ -3,7 +3,7 @@
 //! Headers live in an [`http::HeaderMap`]. It keeps repeats in their order, and iterates over
 //! names in the order of their first insertion as long as nothing is removed, so it is what
 //! the wire sees; a test below holds it to that. Only repeats with another name between them
-//! move together. [`remove_in_order`] removes without disturbing the order.
+//! move together.
 //!
 //! Text is Latin-1, as in WSGI: each byte of a value is one `char` up to U+00FF.
 
@@ -28,12 +28,6 @@ pub mod names {
     pub const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
     /// `Proxy-Connection`
     pub const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-    /// `X-Forwarded-For`
-    pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-    /// `X-Request-Id`
-    pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-    /// `X-Sendfile`
-    pub const X_SENDFILE: HeaderName = HeaderName::from_static("x-sendfile");
 }
 
 /// The white space of header syntax (RFC 9110 section 5.6.3). Python's `str.strip` takes more,
@@ -120,21 +114,6 @@ pub fn joined_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<
     Some(joined.map_or(first, Cow::Owned))
 }
 
-/// Removes all fields that `unwanted` picks and keeps the others in their order, which
-/// [`HeaderMap::remove`] does not.
-pub fn remove_in_order(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
-    if !headers.keys().any(&unwanted) {
-        return;
-    }
-    let mut kept = HeaderMap::with_capacity(headers.keys_len());
-    for (name, value) in headers.iter() {
-        if !unwanted(name) {
-            kept.append(name.clone(), value.clone());
-        }
-    }
-    *headers = kept;
-}
-
 /// Whether a field describes the content, and so has no place in a 304; `Expires` and
 /// `Content-Location` stay, as in Werkzeug.
 #[must_use]
@@ -202,15 +181,6 @@ mod tests {
             seen,
             [(SET_COOKIE, "a=1"), (SET_COOKIE, "b=2"), (VARY, "x")]
         );
-    }
-
-    #[test]
-    fn removal_in_order() {
-        let mut headers =
-            header_map([("a", "1"), ("b", "2"), ("c", "3"), ("a", "4"), ("d", "5")]).unwrap();
-        remove_in_order(&mut headers, |name| name == "b");
-        let seen: Vec<_> = headers.values().map(|v| v.to_str().unwrap()).collect();
-        assert_eq!(seen, ["1", "4", "3", "5"]);
     }
 
     #[test]

@@ -74,29 +74,6 @@ impl MediaTypes {
             .insert(extension.to_owned(), media_type.to_owned());
     }
 
-    /// Adds the types of a `mime.types` file: lines of a type and its extensions, `#` begins a
-    /// comment.
-    ///
-    /// ```
-    /// use bustapi_http::media_type::MediaTypes;
-    ///
-    /// let mut types = MediaTypes::new();
-    /// types.add_mime_types("# comment\ntext/x-new new nw # more\n");
-    /// assert_eq!(types.guess("a.nw").media_type, Some("text/x-new"));
-    /// ```
-    pub fn add_mime_types(&mut self, file: &str) {
-        for line in file.lines() {
-            let mut words = line
-                .split_whitespace()
-                .take_while(|word| !word.starts_with('#'));
-            if let Some(media_type) = words.next() {
-                for extension in words {
-                    self.add(extension, media_type);
-                }
-            }
-        }
-    }
-
     /// The type of an extension without its dot, in any case.
     #[must_use]
     pub fn by_extension(&self, extension: &str) -> Option<&str> {

@@ -106,12 +106,6 @@ impl<B> Request<B> {
         self.head.uri.path()
     }
 
-    /// The target's query as sent, without the `?`; empty where there is none.
-    #[must_use]
-    pub fn raw_query(&self) -> &str {
-        self.head.uri.query().unwrap_or_default()
-    }
-
     /// The `Host` the request names: the target's authority in absolute form (RFC 9112
     /// section 3.2.2), else the first `Host` field. `None` if absent or not ASCII text.
     #[must_use]

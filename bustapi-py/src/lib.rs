@@ -5,6 +5,9 @@
 //! does is also done here where that is faster; each such module names the one that it follows, and
 //! leaves to it whatever an application has replaced.
 
+#![deny(unsafe_code)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+
 use pyo3::prelude::*;
 
 mod context;
