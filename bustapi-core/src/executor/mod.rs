@@ -1,4 +1,4 @@
-//! Decides where calls run that may or may not block: at once on the IO thread, or on a
+//! Decides where calls run that may or may not block: at once with the IO role, or on a
 //! pool of threads. Generic over what is called; nothing here knows Python.
 //!
 //! # Theory of operation

@@ -23,7 +23,7 @@ use crate::executor::work::{BATCH_TIME, Entry, Place, Work};
 use crate::lock::lock;
 use crate::log::log;
 
-/// Runs the jobs of one IO thread.
+/// Runs the jobs of one server, see the module.
 pub struct Executor<W: Work> {
     inner: Arc<Inner<W>>,
 }
