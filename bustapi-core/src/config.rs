@@ -9,7 +9,21 @@ use std::time::Duration;
 use crate::error::SettingError;
 
 /// Limits and time-outs. A `Duration` of zero turns a time-out off where nothing else is said.
+///
+/// Made by `Config::default()` and a method for each field, as the fields become more:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bustapi_core::Config;
+///
+/// let config = Config::default()
+///     .with_max_body_size(Some(1 << 20))
+///     .with_head_timeout(Duration::from_secs(5));
+/// assert_eq!(config.max_body_size, Some(1 << 20));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
     /// Longest head (request line and header fields) in bytes; longer ones answer 414 or 431.
     pub max_head_size: usize,
@@ -114,11 +128,20 @@ pub enum Value {
     Unlimited,
 }
 
-/// Makes the two functions from the fields' names and what they may be: counts, bytes, or whole
-/// seconds. A field that is missing from the list does not compile.
+/// Makes the methods from the fields' names and types, and from what [`Config::set`] lets them be:
+/// counts, bytes, or whole seconds. A field that is missing from the list does not compile.
 macro_rules! settings {
-    ($($field:ident: $range:expr),* $(,)?) => {
+    ($($field:ident $with:ident: $type:ty = $range:expr),* $(,)?) => {
         impl Config {
+            $(
+                #[doc = concat!("The same with another [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[must_use]
+                pub fn $with(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
+
             /// The name and the value of each field.
             #[must_use]
             pub fn settings(&self) -> Vec<(&'static str, Value)> {
@@ -155,26 +178,26 @@ const MOST_HEADERS: i64 = 10_000;
 const LONGEST: i64 = 366 * 24 * 60 * 60;
 
 settings! {
-    max_head_size: 1..=MOST_BYTES,
-    max_target_size: 1..=MOST_BYTES,
-    max_headers: 1..=MOST_HEADERS,
-    max_body_size: 0..=i64::MAX,
-    buffered_body_size: 0..=MOST_BYTES,
-    gathered_body_memory: 0..=MOST_BYTES,
-    gathered_body_size: 0..=i64::MAX,
-    unread_body_size: 0..=MOST_BYTES,
-    max_connections: 1..=MOST,
-    reserved_descriptors: 0..=MOST,
-    backlog: 1..=MOST,
-    head_timeout: 0..=LONGEST,
-    body_timeout: 0..=LONGEST,
-    write_timeout: 0..=LONGEST,
-    keep_alive_timeout: 0..=LONGEST,
-    drain_timeout: 0..=LONGEST,
-    threads: 1..=MOST,
-    stream_threads: 1..=MOST,
-    access_log: 0..=1,
-    log_lines: 1..=MOST,
+    max_head_size with_max_head_size: usize = 1..=MOST_BYTES,
+    max_target_size with_max_target_size: usize = 1..=MOST_BYTES,
+    max_headers with_max_headers: usize = 1..=MOST_HEADERS,
+    max_body_size with_max_body_size: Option<u64> = 0..=i64::MAX,
+    buffered_body_size with_buffered_body_size: usize = 0..=MOST_BYTES,
+    gathered_body_memory with_gathered_body_memory: usize = 0..=MOST_BYTES,
+    gathered_body_size with_gathered_body_size: u64 = 0..=i64::MAX,
+    unread_body_size with_unread_body_size: u64 = 0..=MOST_BYTES,
+    max_connections with_max_connections: usize = 1..=MOST,
+    reserved_descriptors with_reserved_descriptors: usize = 0..=MOST,
+    backlog with_backlog: i32 = 1..=MOST,
+    head_timeout with_head_timeout: Duration = 0..=LONGEST,
+    body_timeout with_body_timeout: Duration = 0..=LONGEST,
+    write_timeout with_write_timeout: Duration = 0..=LONGEST,
+    keep_alive_timeout with_keep_alive_timeout: Duration = 0..=LONGEST,
+    drain_timeout with_drain_timeout: Duration = 0..=LONGEST,
+    threads with_threads: usize = 1..=MOST,
+    stream_threads with_stream_threads: usize = 1..=MOST,
+    access_log with_access_log: bool = 0..=1,
+    log_lines with_log_lines: usize = 1..=MOST,
 }
 
 /// A type of a field.
@@ -310,13 +333,11 @@ mod tests {
         config.set("head_timeout", Value::Seconds(0.25)).unwrap();
         config.set("body_timeout", Value::Number(3)).unwrap();
         config.set("access_log", Value::Flag(true)).unwrap();
-        let expected = Config {
-            max_body_size: Some(5),
-            head_timeout: Duration::from_millis(250),
-            body_timeout: Duration::from_secs(3),
-            access_log: true,
-            ..Config::default()
-        };
+        let expected = Config::default()
+            .with_max_body_size(Some(5))
+            .with_head_timeout(Duration::from_millis(250))
+            .with_body_timeout(Duration::from_secs(3))
+            .with_access_log(true);
         assert_eq!(config, expected);
     }
 

@@ -13,10 +13,7 @@ use crate::support::{
 };
 
 fn config(drain: Duration) -> Config {
-    Config {
-        drain_timeout: drain,
-        ..Config::default()
-    }
+    Config::default().with_drain_timeout(drain)
 }
 
 #[test]

@@ -182,10 +182,7 @@ fn a_buffered_body_that_breaks_off_reaches_no_handler() {
 #[test]
 fn a_responder_knows_that_a_reset_client_is_gone_at_the_latest_when_the_connection_ends() {
     let (given, responders) = mpsc::channel();
-    let config = Config {
-        drain_timeout: std::time::Duration::ZERO,
-        ..Config::default()
-    };
+    let config = Config::default().with_drain_timeout(std::time::Duration::ZERO);
     let mut server = serve(config, move |_: Routed, responder: Responder| {
         given.send(responder).unwrap();
     });

@@ -109,10 +109,7 @@ fn what_is_longer_is_read_as_it_arrives() {
 
 #[test]
 fn errors_are_met_behind_what_had_come() {
-    let config = Config {
-        max_body_size: Some(200_000),
-        ..Config::default()
-    };
+    let config = Config::default().with_max_body_size(Some(200_000));
     let server = gatherer(config, LIMITS);
     let reply = server.ask(&chunked(210_000));
     let text = reply.text();

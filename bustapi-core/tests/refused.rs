@@ -180,11 +180,9 @@ fn heads_that_are_too_large_leave_one_record() {
 #[test]
 fn requests_that_come_too_late_leave_one_record() {
     let short = Duration::from_millis(100);
-    let config = Config {
-        head_timeout: short,
-        body_timeout: short,
-        ..Config::default()
-    };
+    let config = Config::default()
+        .with_head_timeout(short)
+        .with_body_timeout(short);
     let (mut server, records) = recorded(config, echo);
     for (wire, line) in [
         ("GET /head HTTP/1.1\r\nHost", "\"GET /head HTTP/1.1\" 408 "),
@@ -353,10 +351,7 @@ const LARGE: usize = 20_000_000;
 #[test]
 fn the_longest_idle_connection_makes_room_for_a_newcomer() {
     collect_log();
-    let config = Config {
-        max_connections: 3,
-        ..Config::default()
-    };
+    let config = Config::default().with_max_connections(3);
     let (given, responders) = mpsc::channel();
     let server = serve(config, move |routed: Routed, responder: Responder| {
         if routed.request.raw_path() == "/wait" {

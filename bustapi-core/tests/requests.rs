@@ -347,13 +347,11 @@ fn targets_are_paths_or_urls() {
 
 #[test]
 fn too_much_of_anything_is_refused() {
-    let config = Config {
-        max_body_size: Some(10),
-        max_target_size: 1000,
-        max_head_size: 8192,
-        max_headers: 20,
-        ..Config::default()
-    };
+    let config = Config::default()
+        .with_max_body_size(Some(10))
+        .with_max_target_size(1000)
+        .with_max_head_size(8192)
+        .with_max_headers(20);
     let server = serve(config, echo);
     let head = "POST / HTTP/1.1\r\nHost: a\r\n";
     let fields = "X: y\r\n".repeat(19);
@@ -391,10 +389,7 @@ fn too_much_of_anything_is_refused() {
 
 #[test]
 fn an_answer_reaches_a_client_that_still_sends() {
-    let config = Config {
-        max_body_size: Some(1000),
-        ..Config::default()
-    };
+    let config = Config::default().with_max_body_size(Some(1000));
     let server = serve(config, hello);
     let mut client = server.connect();
     // More than the sockets' buffers hold, so that the server must take it in to be heard.
@@ -410,10 +405,7 @@ fn an_answer_reaches_a_client_that_still_sends() {
 
 #[test]
 fn a_handler_may_change_the_limit_of_a_body() {
-    let config = Config {
-        max_body_size: Some(100),
-        ..Config::default()
-    };
+    let config = Config::default().with_max_body_size(Some(100));
     let server = serve(config, |mut routed: Routed, responder: Responder| {
         let limit = routed.request.raw_path()[1..].parse().ok();
         match routed.request.body.set_limit(limit) {

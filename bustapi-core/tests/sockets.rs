@@ -157,10 +157,7 @@ fn ipv6_is_served_where_there_is_any() {
 
 #[test]
 fn connections_beyond_the_most_wait_for_a_place() {
-    let config = Config {
-        max_connections: 2,
-        ..Config::default()
-    };
+    let config = Config::default().with_max_connections(2);
     let (asked, was_asked) = mpsc::channel();
     let server = serve(config, move |_: Routed, responder: Responder| {
         asked.send(()).unwrap();

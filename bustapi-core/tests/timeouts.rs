@@ -13,13 +13,11 @@ const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(600);
 
 fn patient() -> Config {
-    Config {
-        head_timeout: LONG,
-        body_timeout: LONG,
-        write_timeout: LONG,
-        keep_alive_timeout: LONG,
-        ..Config::default()
-    }
+    Config::default()
+        .with_head_timeout(LONG)
+        .with_body_timeout(LONG)
+        .with_write_timeout(LONG)
+        .with_keep_alive_timeout(LONG)
 }
 
 /// The connection is closed although others would wait; the server goes on.
@@ -35,10 +33,7 @@ fn assert_given_up(server: &Running, mut client: Client, answer: &str) {
 
 #[test]
 fn a_head_that_does_not_end_answers_408() {
-    let config = Config {
-        head_timeout: SHORT,
-        ..patient()
-    };
+    let config = patient().with_head_timeout(SHORT);
     let server = serve(config, hello);
     let mut client = server.connect();
     client.send("GET / HTTP/1.1\r\nHo");
@@ -53,10 +48,7 @@ fn a_head_that_does_not_end_answers_408() {
 
 #[test]
 fn a_dripping_head_is_not_waited_for() {
-    let config = Config {
-        head_timeout: SHORT,
-        ..patient()
-    };
+    let config = patient().with_head_timeout(SHORT);
     let server = serve(config, hello);
     let mut client = server.connect();
     client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ");
@@ -70,20 +62,14 @@ fn a_dripping_head_is_not_waited_for() {
 
 #[test]
 fn a_connection_that_never_asks_is_closed_without_a_word() {
-    let config = Config {
-        head_timeout: SHORT,
-        ..patient()
-    };
+    let config = patient().with_head_timeout(SHORT);
     let server = serve(config, hello);
     assert_given_up(&server, server.connect(), "");
 }
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let config = Config {
-        keep_alive_timeout: SHORT,
-        ..patient()
-    };
+    let config = patient().with_keep_alive_timeout(SHORT);
     let server = serve(config, hello);
     let mut client = server.connect();
     client.send(get("/"));
@@ -93,11 +79,9 @@ fn an_idle_connection_is_closed_without_a_word() {
 
 #[test]
 fn a_body_that_does_not_come_is_given_up() {
-    let config = Config {
-        body_timeout: SHORT,
-        buffered_body_size: 1000,
-        ..patient()
-    };
+    let config = patient()
+        .with_body_timeout(SHORT)
+        .with_buffered_body_size(1000);
     let server = serve(config, echo);
     for length in [1000, 1001] {
         let mut client = server.connect();
@@ -110,10 +94,7 @@ fn a_body_that_does_not_come_is_given_up() {
 
 #[test]
 fn a_trickling_body_is_given_up() {
-    let config = Config {
-        body_timeout: SHORT,
-        ..patient()
-    };
+    let config = patient().with_body_timeout(SHORT);
     let server = serve(config, echo);
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -125,10 +106,7 @@ fn a_trickling_body_is_given_up() {
 
 #[test]
 fn a_slow_body_of_some_size_is_taken() {
-    let config = Config {
-        body_timeout: Duration::from_millis(500),
-        ..patient()
-    };
+    let config = patient().with_body_timeout(Duration::from_millis(500));
     let server = serve(config, echo);
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -144,10 +122,7 @@ fn a_slow_body_of_some_size_is_taken() {
 
 #[test]
 fn a_client_that_does_not_read_is_given_up() {
-    let config = Config {
-        write_timeout: SHORT,
-        ..patient()
-    };
+    let config = patient().with_write_timeout(SHORT);
     let (dropped, was_dropped) = std::sync::mpsc::channel::<()>();
     let server = serve(config, move |routed: Routed, responder: Responder| {
         if routed.request.raw_path() == "/" {
@@ -184,13 +159,11 @@ fn a_client_that_does_not_read_is_given_up() {
 
 #[test]
 fn a_slow_handler_and_a_slow_stream_are_not_idle() {
-    let config = Config {
-        head_timeout: SHORT,
-        body_timeout: SHORT,
-        write_timeout: SHORT,
-        keep_alive_timeout: SHORT,
-        ..Config::default()
-    };
+    let config = Config::default()
+        .with_head_timeout(SHORT)
+        .with_body_timeout(SHORT)
+        .with_write_timeout(SHORT)
+        .with_keep_alive_timeout(SHORT);
     let server = serve(config, |_: Routed, responder: Responder| {
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(800)).await;
@@ -207,13 +180,11 @@ fn a_slow_handler_and_a_slow_stream_are_not_idle() {
 
 #[test]
 fn zero_turns_time_outs_off() {
-    let config = Config {
-        head_timeout: Duration::ZERO,
-        body_timeout: Duration::ZERO,
-        write_timeout: Duration::ZERO,
-        keep_alive_timeout: Duration::ZERO,
-        ..Config::default()
-    };
+    let config = Config::default()
+        .with_head_timeout(Duration::ZERO)
+        .with_body_timeout(Duration::ZERO)
+        .with_write_timeout(Duration::ZERO)
+        .with_keep_alive_timeout(Duration::ZERO);
     let server = serve(config, echo);
     let mut client = server.connect();
     let mut other = server.connect();
