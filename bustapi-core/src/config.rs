@@ -45,6 +45,8 @@ pub struct Config {
     /// How much of a body that nobody has read is received all the same, in bytes, so that the
     /// connection can be used again; it is closed behind the answer where there is more.
     pub unread_body_size: u64,
+    /// How long an answer waits for more of such a body while nothing of it comes.
+    pub unread_body_timeout: Duration,
     /// Most open connections. For a further one the connection is closed that has waited longest
     /// for its next request; with none to close, it waits in the listen queue.
     pub max_connections: usize,
@@ -94,6 +96,8 @@ impl Default for Config {
             gathered_body_size: 1024 * 1024 * 1024,
             // To receive this much takes less time than a client needs for a new connection.
             unread_body_size: 256 * 1024,
+            // Longer than it takes to the other side of the world and back.
+            unread_body_timeout: Duration::from_millis(300),
             max_connections: 10_000,
             // Enough for a few requests at once that each open a file, a template or a connection.
             reserved_descriptors: 16,
@@ -186,6 +190,7 @@ settings! {
     gathered_body_memory with_gathered_body_memory: usize = 0..=MOST_BYTES,
     gathered_body_size with_gathered_body_size: u64 = 0..=i64::MAX,
     unread_body_size with_unread_body_size: u64 = 0..=MOST_BYTES,
+    unread_body_timeout with_unread_body_timeout: Duration = 0..=LONGEST,
     max_connections with_max_connections: usize = 1..=MOST,
     reserved_descriptors with_reserved_descriptors: usize = 0..=MOST,
     backlog with_backlog: i32 = 1..=MOST,

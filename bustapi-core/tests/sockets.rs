@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use bustapi_core::{
     Address, Config, Dispatcher, Listener, Responder, Routed, Server, ServerError, shutdown,
@@ -158,27 +159,28 @@ fn ipv6_is_served_where_there_is_any() {
 #[test]
 fn connections_beyond_the_most_wait_for_a_place() {
     let config = Config::default().with_max_connections(2);
-    let (asked, was_asked) = mpsc::channel();
+    let (given, responders) = mpsc::channel();
     let server = serve(config, move |_: Routed, responder: Responder| {
-        asked.send(()).unwrap();
-        responder.complete(text_response(StatusCode::OK, "hello"));
+        given.send(responder).unwrap();
     });
-    let mut first = server.connect();
-    let mut second = server.connect();
-    for client in [&mut first, &mut second] {
+    let hello = || text_response(StatusCode::OK, "hello");
+    let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    let mut open = Vec::new();
+    for client in &mut clients[..2] {
         client.send(get("/"));
-        assert_eq!(client.reply().status, 200);
-        was_asked.recv_timeout(DEADLINE).unwrap();
+        open.push(responders.recv_timeout(DEADLINE).unwrap());
     }
-    let mut third = server.connect();
-    third.send(get("/"));
-    // The first is still served; had the third a place, it would have been asked before.
-    first.send(get("/"));
-    assert_eq!(first.reply().status, 200);
-    was_asked.recv_timeout(DEADLINE).unwrap();
-    assert!(was_asked.try_recv().is_err());
-    drop(second);
-    assert_eq!(third.reply().status, 200);
+    clients[2].send(get("/"));
+    // Busy connections make no room. Had the third a place, it would be asked now.
+    assert!(responders.recv_timeout(Duration::from_millis(100)).is_err());
+    open.remove(0).complete(hello());
+    assert_eq!(clients[0].reply().status, 200);
+    // It is idle now.
+    clients[0].assert_closed();
+    responders.recv_timeout(DEADLINE).unwrap().complete(hello());
+    assert_eq!(clients[2].reply().status, 200);
+    open.remove(0).complete(hello());
+    assert_eq!(clients[1].reply().status, 200);
 }
 
 /// Set in the process that is to serve.

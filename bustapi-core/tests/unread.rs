@@ -183,3 +183,34 @@ fn a_server_that_stops_does_not_wait_for_what_nobody_reads() {
     drop(client);
     server.join();
 }
+
+#[test]
+fn the_answer_waits_for_a_small_body_that_is_on_its_way() {
+    let config = Config::default().with_unread_body_timeout(DEADLINE);
+    let (server, _requests) = keeper(config);
+    for (head, half, rest) in [
+        (
+            "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
+            "x".repeat(50_000),
+            "x".repeat(50_000),
+        ),
+        (CHUNKED, "5\r\nhel".to_owned(), "lo\r\n0\r\n\r\n".to_owned()),
+    ] {
+        let mut client = server.connect();
+        client.send(format!("{head}{half}"));
+        client
+            .stream
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        let early = client.stream.peek(&mut [0]);
+        assert!(early.is_err(), "{early:?}");
+        client.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        client.send(rest);
+        let reply = client.reply();
+        assert_eq!((reply.status, reply.field("connection")), (403, None));
+    }
+    // What is too long for it is not waited for.
+    let mut client = server.connect();
+    client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\nx");
+    assert_eq!(client.reply().field("connection"), Some("close"));
+}

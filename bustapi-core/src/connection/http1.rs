@@ -317,7 +317,7 @@ impl RequestService {
         let may_read =
             size.is_some_and(|size| size <= config.buffered_body_size as u64) && !expects;
         if !may_read {
-            *unread = Some(Box::new(Unread::new(arriving, config.unread_body_size)));
+            *unread = Some(Box::new(Unread::new(arriving, config)));
             return dispatch(&self.shared, head, &self.info, RequestBody::Stream(body));
         }
         let shared = Arc::clone(&self.shared);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 
+use crate::config::Config;
 use crate::error::ReadError;
 use crate::exchange::deadlines::ConnState;
 use crate::exchange::leftover::Leftover;
@@ -30,6 +31,8 @@ struct Receiving {
     ahead: VecDeque<Bytes>,
     /// Whether its reader gets no more of it.
     taken: bool,
+    /// Whether its reader has asked for any of it.
+    asked: bool,
     /// Whether the client waits to be asked for the body (`Expect: 100-continue`).
     awaits_asking: bool,
     reader: Option<Waker>,
@@ -44,6 +47,7 @@ impl Arriving {
                 incoming: Some(incoming),
                 ahead: VecDeque::new(),
                 taken: false,
+                asked: false,
                 awaits_asking,
                 reader: None,
             }),
@@ -64,6 +68,7 @@ impl Arriving {
         if receiving.incoming.is_none() {
             return Poll::Ready(Ok(None));
         }
+        receiving.asked = true;
         receiving.awaits_asking = false;
         let polled = receiving.poll_data(context);
         match &polled {
@@ -155,10 +160,10 @@ pub(crate) struct Unread {
 }
 
 impl Unread {
-    pub(crate) fn new(arriving: Arc<Arriving>, allowance: u64) -> Self {
+    pub(crate) fn new(arriving: Arc<Arriving>, config: &Config) -> Self {
         Self {
             arriving,
-            allowance,
+            allowance: config.unread_body_size,
             rounds: 0,
             closes: false,
         }
@@ -189,7 +194,9 @@ impl Unread {
         drop(receiving);
         if let Poll::Ready(is_settled) = settled {
             self.closes = !is_settled;
+            self.arriving.state.unread_came();
             if !go_on {
+                self.arriving.leave();
                 self.give_up();
             }
         }
@@ -203,41 +210,50 @@ impl Unread {
         go_on: bool,
     ) -> Poll<bool> {
         loop {
+            let length = (receiving.incoming.as_ref()).and_then(|body| body.size_hint().exact());
+            if length.is_some_and(|length| length > self.allowance) {
+                return Poll::Ready(false);
+            }
             match receiving.poll_data(context) {
                 Poll::Ready(Ok(Some(data))) => {
-                    let length = data.len() as u64;
+                    let length = data.len();
                     if go_on {
                         receiving.ahead.push_back(data);
                     }
-                    match self.allowance.checked_sub(length) {
+                    match self.allowance.checked_sub(length as u64) {
                         Some(left) => self.allowance = left,
                         None => return Poll::Ready(false),
                     }
+                    self.arriving.state.body_came(length);
+                    self.arriving.state.unread_came();
                 }
                 Poll::Ready(Ok(None)) => return Poll::Ready(true),
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 Poll::Pending => {
-                    let length = receiving
-                        .incoming
-                        .as_ref()
-                        .and_then(|i| i.size_hint().exact());
-                    if length.is_some_and(|length| length <= self.allowance) {
-                        // The length is known and small enough to receive the rest after the
-                        // answer.
-                        return Poll::Ready(true);
-                    }
-                    if self.rounds == ROUNDS {
-                        return Poll::Ready(false);
-                    }
-                    self.rounds += 1;
-                    // This task is polled again when the runtime has looked at its sockets.
-                    let mut pause = std::pin::pin!(tokio::task::yield_now());
-                    if pause.as_mut().poll(context).is_pending() {
-                        return Poll::Pending;
-                    }
+                    self.arriving.state.body_waits();
+                    ready!(self.poll_pause(context, go_on && receiving.asked));
+                    // What has been announced can come behind the answer.
+                    return Poll::Ready(length.is_some() && !self.arriving.state.is_draining());
                 }
             }
         }
+    }
+
+    /// Ready when no more of the body is waited for. Clients that are answered before they have
+    /// sent all of it, as some do, close the connection (curl). One that waits for its answer first
+    /// is not waited for long, and with a body that is being `read` not at all: then only what is
+    /// there counts.
+    fn poll_pause(&mut self, context: &mut Context<'_>, read: bool) -> Poll<()> {
+        if self.rounds < ROUNDS {
+            self.rounds += 1;
+            // Comes back when the runtime has looked at its sockets.
+            let mut pause = std::pin::pin!(tokio::task::yield_now());
+            return pause.as_mut().poll(context);
+        }
+        if !read && self.arriving.state.has_patience_for_unread() {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// Takes the body from its reader and leaves the rest to the connection.

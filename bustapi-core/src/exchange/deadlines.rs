@@ -73,6 +73,10 @@ pub(crate) struct ConnState {
     /// come add to it.
     body_patience: AtomicU32,
     max_body_patience: u32,
+    /// For how many ticks an answer waits for a body that nobody reads.
+    unread_patience: u32,
+    /// The tick since which an answer waits for such a body.
+    unread_stalled: AtomicU32,
     expired: AtomicBool,
     draining: AtomicBool,
     /// What hyper has been given of files and has not written; made when a file is first sent.
@@ -231,6 +235,27 @@ impl ConnState {
         self.body_patience.store(patience, Relaxed);
     }
 
+    /// Whether an answer waits a moment longer for a body that nobody reads. The connection's task
+    /// is woken at each tick while it does.
+    pub(crate) fn has_patience_for_unread(&self) -> bool {
+        let now = self.now();
+        let since = match self.unread_stalled.load(Relaxed) {
+            NOT_WAITING => {
+                self.unread_stalled.store(now, Relaxed);
+                now
+            }
+            since => since,
+        };
+        !self.is_draining()
+            && self.unread_patience != 0
+            && now.saturating_sub(since) <= self.unread_patience
+    }
+
+    /// Notes that something came of it, or that the answer waits no longer.
+    pub(crate) fn unread_came(&self) {
+        self.unread_stalled.store(NOT_WAITING, Relaxed);
+    }
+
     /// No more of the body is asked for.
     pub(crate) fn body_ends(&self) {
         self.read_stalled.store(NOT_WAITING, Relaxed);
@@ -331,6 +356,7 @@ pub(crate) struct Deadlines {
     emptied: Notify,
     head: u32,
     body: u32,
+    unread: u32,
     write: u32,
     keep_alive: u32,
 }
@@ -349,6 +375,7 @@ impl Deadlines {
             emptied: Notify::new(),
             head: ticks(config.head_timeout),
             body: ticks(config.body_timeout),
+            unread: ticks(config.unread_body_timeout),
             write: ticks(config.write_timeout),
             keep_alive: ticks(config.keep_alive_timeout),
         }
@@ -365,6 +392,8 @@ impl Deadlines {
             read_stalled: AtomicU32::new(NOT_WAITING),
             body_patience: AtomicU32::new(self.body),
             max_body_patience: self.body,
+            unread_patience: self.unread,
+            unread_stalled: AtomicU32::new(NOT_WAITING),
             expired: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             file_pieces: OnceLock::new(),
@@ -458,6 +487,7 @@ impl Deadlines {
             if self.is_due(state, now) {
                 state.expire();
             } else if state.has_client_ended()
+                || state.unread_stalled.load(Relaxed) != NOT_WAITING
                 || (state.phase() == Phase::New && state.is_draining())
             {
                 state.wake();

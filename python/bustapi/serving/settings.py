@@ -333,6 +333,12 @@ SECTIONS: t.Final[dict[str, tuple[Setting, ...]]] = {
             "408, or the connection is closed",
         ),
         Setting(
+            "unread_body_timeout",
+            Kind.TIME,
+            "longest pause within a body that nobody has read, before its request is answered",
+            "the connection is closed behind the answer if the length is not known",
+        ),
+        Setting(
             "write_timeout",
             Kind.TIME,
             "longest time in which a client reads nothing of its answer",
