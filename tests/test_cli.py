@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.abc
+import inspect
 import os
 import socket
 import ssl
@@ -36,10 +37,19 @@ from bustapi.cli.discovery import application_traceback
 from bustapi.serving import run
 from bustapi.serving.native import Unloaded
 
+#: click 8.1, whose runner mixes the two streams unless told otherwise.
+OLD_CLICK = "mix_stderr" in inspect.signature(CliRunner).parameters
+
 
 @pytest.fixture
 def runner():
     return CliRunner()
+
+
+@pytest.fixture
+def split_runner():
+    """Has what went to standard error apart."""
+    return CliRunner(mix_stderr=False) if OLD_CLICK else CliRunner()
 
 
 def make_module(**names):
@@ -111,7 +121,7 @@ def test_app_by_string():
             find_app_by_string(module, reference)
 
 
-def test_app_of_flask_itself_gets_a_hint(runner):
+def test_app_of_flask_itself_gets_a_hint(split_runner):
     foreign = type("Flask", (), {"__module__": "flask.app"})
 
     with pytest.raises(NoAppException, match="use '--flask-compat'"):
@@ -132,7 +142,7 @@ def test_app_of_flask_itself_gets_a_hint(runner):
         assert "is an application of Flask itself, not of BustAPI: use '--flask-compat'" in message
         assert "Failed to find" not in message
 
-    result = runner.invoke(FlaskGroup(create_app=create_app), ["routes"])
+    result = split_runner.invoke(FlaskGroup(create_app=create_app), ["routes"])
     assert result.exit_code == 2
     assert "use '--flask-compat'" in result.stderr
 
@@ -278,8 +288,13 @@ def test_flask_group_has_the_apps_commands(app, runner):
     group = FlaskGroup(create_app=lambda: app)
     assert runner.invoke(group, ["hello"]).output == "bustapi_test {}\n"
     assert runner.invoke(group, ["plain"]).output == "bustapi_test\n"
-    shown = runner.invoke(group, ["--help"]).output
-    assert all(name in shown for name in ("hello", "plain", "run", "shell", "routes"))
+
+
+@pytest.mark.skipif(OLD_CLICK, reason="click leaves the context of a help open, of Flask's too")
+def test_help_has_the_apps_commands(app, runner):
+    app.cli.add_command(click.Command("hello"))
+    shown = runner.invoke(FlaskGroup(create_app=lambda: app), ["--help"]).output
+    assert all(name in shown for name in ("hello", "run", "shell", "routes"))
 
 
 def test_unknown_command_without_an_app(runner, importable):
@@ -290,11 +305,11 @@ def test_unknown_command_without_an_app(runner, importable):
     assert "No such command 'hello'" in result.output
 
 
-def test_help_with_an_app_that_fails(runner):
+def test_help_with_an_app_that_fails(split_runner):
     def create_app():
         raise ZeroDivisionError("oh no")
 
-    result = runner.invoke(FlaskGroup(create_app=create_app), ["--help"])
+    result = split_runner.invoke(FlaskGroup(create_app=create_app), ["--help"])
     assert result.exit_code == 0
     assert "ZeroDivisionError: oh no" in result.stderr
     assert "Commands:" in result.stdout
@@ -346,7 +361,7 @@ class EntryPoint:
         self.load = load
 
 
-def test_commands_of_installed_packages(runner, monkeypatch):
+def test_commands_of_installed_packages(split_runner, monkeypatch):
     def needs_flask():
         raise ModuleNotFoundError("No module named 'flask'", name="flask")
 
@@ -358,7 +373,7 @@ def test_commands_of_installed_packages(runner, monkeypatch):
         lambda group: points if group == "flask.commands" else [],
     )
     group = FlaskGroup()
-    result = runner.invoke(group, ["plugin"])
+    result = split_runner.invoke(group, ["plugin"])
     assert result.stdout == "plugged in\n"
     assert "command 'other' needs Flask; use '--flask-compat'" in result.stderr
 
@@ -366,7 +381,7 @@ def test_commands_of_installed_packages(runner, monkeypatch):
         raise ModuleNotFoundError("No module named 'x'", name="x")
 
     points.append(EntryPoint("broken", broken))
-    assert isinstance(runner.invoke(FlaskGroup(), ["plugin"]).exception, ModuleNotFoundError)
+    assert isinstance(split_runner.invoke(FlaskGroup(), ["plugin"]).exception, ModuleNotFoundError)
 
 
 # --- the environment
@@ -504,16 +519,16 @@ def test_replaced_banner_is_called(app, runner, served, monkeypatch):
     assert shown == [(False, None), (True, "bustapi_test")]
 
 
-def test_app_that_cannot_be_loaded_while_reloading(runner, served, monkeypatch):
+def test_app_that_cannot_be_loaded_while_reloading(split_runner, served, monkeypatch):
     """It is served as an error, so that the reloader sees the mistake mended."""
 
     def create_app():
         raise ZeroDivisionError("oh no")
 
     group = FlaskGroup(create_app=create_app)
-    assert isinstance(runner.invoke(group, ["run"]).exception, ZeroDivisionError)
+    assert isinstance(split_runner.invoke(group, ["run"]).exception, ZeroDivisionError)
     monkeypatch.setenv("WERKZEUG_RUN_MAIN", "true")
-    result = runner.invoke(group, ["run"])
+    result = split_runner.invoke(group, ["run"])
     assert "ZeroDivisionError: oh no" in result.stderr
 
     with pytest.raises(ZeroDivisionError, match="oh no"):
@@ -774,9 +789,9 @@ def test_texts_name_the_command(runner, tmp_path, monkeypatch):
     assert "'bustapi' command" in cli_module.IGNORED_RUN
 
 
-def test_flask_compat_too_late(importable, runner, monkeypatch):
+def test_flask_compat_too_late(importable, split_runner, monkeypatch):
     monkeypatch.setitem(sys.modules, "flask", types.ModuleType("flask"))
-    result = runner.invoke(cli, ["--flask-compat", "routes"])
+    result = split_runner.invoke(cli, ["--flask-compat", "routes"])
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: Flask is already imported")
 
