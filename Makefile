@@ -8,7 +8,9 @@
 #   make fmt lint types deps docs
 #                   one check each; `make fmt` rewrites
 #   make conformance differential
-#                   Flask's suite and extensions' on bustapi; routing against Werkzeug's
+#                   Flask's suite and extensions' on bustapi; routing and parsing against Werkzeug's
+#   make latest lowest
+#                   the tests beside the newest and the oldest dependencies that are admitted
 #   make conformance-apps
 #                   applications from PyPI on Flask and on bustapi (APPS=moto,dash for some)
 #   make record     write every recorded file anew
@@ -37,6 +39,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --constraint scripts/constraints.txt
 
 .PHONY: setup tools run test test-fast fmt fmt-check lint lint-rust lint-fuzz lint-python types types-native deps \
         test-rust test-python test-python-fast conformance conformance-short conformance-apps differential record \
+        latest lowest \
         bench bench-routing bench-server bench-held bench-peers instructions fuzz fuzz-build load docs docs-rust \
         docs-guide \
         ci msrv wheel clean help
@@ -142,10 +145,16 @@ APPS ?=
 conformance-apps: setup
 	$(PY) -m tests.applications $(APPS)
 
-# Routing against Werkzeug's on generated maps; `make test` compares 5,000 calls.
+# Routing against Werkzeug's on generated maps, and everything that is parsed natively on generated
+# texts; `make test` compares 5,000 calls, and 100 texts a parser.
 DIFFERENTIAL_CASES ?= 200000
 differential: setup
-	DIFFERENTIAL_CASES=$(DIFFERENTIAL_CASES) $(PY) -m pytest --timeout 1800 tests/differential
+	DIFFERENTIAL_CASES=$(DIFFERENTIAL_CASES) $(PY) -m pytest --timeout 3600 tests/differential
+
+# Beside the releases that an installation may have: the newest of each dependency with the whole
+# suite, the oldest with the quick tests. RANGES_ARGS='--wheel dist/...whl -- tests/test_x.py'
+latest lowest: setup
+	$(PY) scripts/check_ranges.py $@ $(RANGES_ARGS)
 
 # What real Flask and Werkzeug answer, asked anew; nothing changes where nothing has changed.
 record: setup
