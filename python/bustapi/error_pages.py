@@ -71,7 +71,10 @@ def page_of(
     :return: the attributes of such an exception; name and code of the status; body and header
         fields. ``None`` for classes that are not Werkzeug's, or were changed.
     """
-    if cls not in _STOCK or cls is RequestRedirect or _STOCK[cls].replaced_by(cls):
+    if not issubclass(cls, HTTPException) or cls is RequestRedirect:
+        return None
+
+    if cls not in _STOCK or _STOCK[cls].replaced_by(cls):
         return None
 
     error = cls()

@@ -283,7 +283,7 @@ class Lifecycle:
                 return t.cast("Response", force(response))
 
         try:
-            return t.cast("Response", force(body, request.environ))
+            return t.cast("Response", force(t.cast("t.Any", body), request.environ))
         except TypeError as e:
             raise TypeError(f"{e}\n{_WRONG_TYPE.format(type(body).__name__)}").with_traceback(
                 sys.exc_info()[2]

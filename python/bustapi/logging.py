@@ -16,7 +16,7 @@ from werkzeug.local import LocalProxy
 from .globals import request
 
 if t.TYPE_CHECKING:
-    from types import CodeType
+    from types import CodeType, TracebackType
 
     from .sansio.app import App
 
@@ -81,7 +81,7 @@ class TracebackFormatter(logging.Formatter):
         if not _is_simple(error) or tb is None:
             return super().formatException(ei)
 
-        keys = []
+        keys: list[tuple[tuple[str, CodeType, int, int], TracebackType]] = []
 
         while tb is not None:
             code = tb.tb_frame.f_code
