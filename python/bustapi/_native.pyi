@@ -44,6 +44,7 @@ __all__ = [
     "accepted_codings",
     "build_in_request",
     "dump_json",
+    "end_with_parent",
     "is_coded",
     "is_default_provider",
     "is_default_response",

@@ -7,7 +7,7 @@
 use bustapi_http::Response;
 use bustapi_http::python_json::COMPACT;
 use bytes::Bytes;
-use http::header::{CONTENT_LOCATION, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, LOCATION};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -197,13 +197,7 @@ pub(crate) fn from_response<'py>(
     let pieces = match pieces.cast_into_exact::<PyList>() {
         Ok(pieces) => pieces,
         // The lifecycle leaves the answer of an HTTP exception as an iterator of a list.
-        Err(other) if is_iterator => PyList::new(
-            py,
-            other
-                .into_inner()
-                .try_iter()?
-                .collect::<PyResult<Vec<_>>>()?,
-        )?,
+        Err(other) if is_iterator => rest_of(&other.into_inner())?,
         Err(_) => return Ok(None),
     };
     let status = Status::parse(status.cast::<PyString>()?)?;
@@ -236,7 +230,33 @@ pub(crate) fn from_response<'py>(
             None => return Ok(None),
         }
     };
+    // An application's own iterator is a stream, whose length is what it says, if it says any.
+    if is_iterator && !has_no_body(status.code) {
+        let length = headers.get(CONTENT_LENGTH);
+        if length.is_none_or(|length| length.as_bytes() != body.len().to_string().as_bytes()) {
+            return Ok(None);
+        }
+    }
     Ok(Some(whole(Head { status, headers }, body)))
+}
+
+/// What an iterator of a list has still to give; it gives it all the same.
+fn rest_of<'py>(iterator: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    let py = iterator.py();
+    // As `copy.copy` finds out: what makes it, of which list, and how far it is.
+    let state = iterator
+        .call_method0(intern!(py, "__reduce__"))?
+        .cast_into::<PyTuple>()?;
+    let list = state.get_item(1)?.get_item(0)?;
+    let Ok(list) = list.cast_into_exact::<PyList>() else {
+        // It is at its end, and has let go of its list.
+        return Ok(PyList::empty(py));
+    };
+    let given = match state.get_item(2) {
+        Ok(given) => given.extract()?,
+        Err(_) => 0,
+    };
+    Ok(list.get_slice(given, list.len()))
 }
 
 /// The class of what `iter` makes of a list.

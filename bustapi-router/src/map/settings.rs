@@ -9,7 +9,7 @@ use crate::rule::converter::{Converter, ConverterArgs, ConverterFactory, builtin
 use crate::rule::part_pattern::PatternEngine;
 use crate::value::Value;
 
-/// The settings of a [`Map`].
+/// The settings of a [`Map`](crate::Map).
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,

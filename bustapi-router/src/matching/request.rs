@@ -74,9 +74,9 @@ impl<'a> MatchRequest<'a> {
 /// The rule that a request leads to, and its variables' values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Match {
-    /// The rule; [`Map::rule`] has its endpoint.
+    /// The rule; [`Map::rule`](crate::Map::rule) has its endpoint.
     pub rule: RuleId,
-    /// The values, in the order of [`BoundRule::value_names`].
+    /// The values, in the order of [`BoundRule::value_names`](crate::BoundRule::value_names).
     pub values: Values,
 }
 
