@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::error::SharedError;
-use crate::rule::converter::{Converter, ConverterArgs, ConverterFactory, builtin_converter};
+use crate::rule::builtin::builtin_converter;
+use crate::rule::converter::{Converter, ConverterArgs, ConverterFactory};
 use crate::rule::part_pattern::PatternEngine;
 use crate::value::Value;
 

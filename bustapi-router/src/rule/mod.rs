@@ -1,5 +1,6 @@
 //! From a rule's string to a rule that can be matched and built.
 
+pub(crate) mod builtin;
 pub(crate) mod converter;
 pub(crate) mod parse;
 pub(crate) mod part;

@@ -9,7 +9,8 @@
 use std::sync::Arc;
 
 use crate::error::{RuleErrorKind, SharedError, message_error};
-use crate::rule::converter::{Converter, escape};
+use crate::rule::builtin::escape;
+use crate::rule::converter::Converter;
 use crate::rule::parse::Token;
 use crate::rule::part_pattern::{Atom, Pattern, PatternEngine, Repeat, group_name};
 use crate::rule::python_regex::{parse_atoms, to_rust};
