@@ -149,3 +149,55 @@ def test_the_debugger_writes_the_traceback_to_the_console(live_server, arguments
     assert "of the view" in answer.text
     server.wait_for(", in fails")
     server.wait_for("LookupError: of the view")
+
+
+ITERATORS = """
+from bustapi import Flask, Response
+
+app = Flask(__name__)
+
+
+def begun():
+    pieces = iter([b"left out", b"some", b"more"])
+    next(pieces)
+    return pieces
+
+
+def ended():
+    pieces = iter([b"left out"])
+    next(pieces)
+    next(pieces, None)
+    return pieces
+
+
+MADE = {"new": lambda: iter(["some", b"more"]), "begun": begun, "ended": ended}
+
+
+@app.get("/<made>")
+def silent(made):
+    return Response(MADE[made]())
+
+
+@app.get("/<made>/<int:length>")
+def stated(made, length):
+    return Response(MADE[made](), headers={"Content-Length": str(length)})
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "text"), [("new", "somemore"), ("begun", "somemore"), ("ended", "")]
+)
+def test_an_iterator_of_a_list_is_a_stream(live_server, made, text):
+    server = live_server(ITERATORS)
+    answer = server.get(f"/{made}")
+    assert (answer.status, answer.text) == (200, text)
+    # Nobody has said how long it is, so that Flask states no length.
+    assert answer.header("content-length") is None
+    stated = server.get(f"/{made}/{len(text)}")
+    assert (stated.text, stated.header("content-length")) == (text, str(len(text)))
+    # One that is shorter than it says breaks off, as any stream does.
+    short = server.exchange(f"GET /{made}/50 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert short.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert short.endswith(f"\r\n\r\n{text}".encode())
+    server.wait_for(f"{50 - len(text)} of the 50 bytes of its Content-Length are missing")
+    assert server.stop() == 0
